@@ -1,0 +1,73 @@
+"""How much one principal may write in a minute (RateLimit header fields, IETF draft; HARDENING E12)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask, Response, current_app, g
+from flask_limiter import RateLimitExceeded
+from flask_limiter.util import get_remote_address
+
+from app.errors import TooManyRequests
+from app.extensions import limiter
+
+WINDOW_SECONDS = 60
+STORE_TIMEOUT_SECONDS = 0.1
+
+
+def limited(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Count a write of the present user, or of the address where nobody is known.
+
+    :raises TooManyRequests: with Retry-After.
+    """
+    counted = limiter.shared_limit(_rate, scope="writes", key_func=_principal)(view)
+
+    def within_limits(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return counted(*args, **kwargs)
+        except RateLimitExceeded:
+            problem = TooManyRequests(f"At most {_rate()} writes")
+            problem.headers["Retry-After"] = str(_seconds_left())
+            raise problem from None
+
+    return within_limits
+
+
+def init_app(app: Flask) -> None:
+    """Bind the limiter; while its Redis is away each process counts on its own."""
+    url = app.config["REDIS_URL"].replace("unix://", "redis+unix://", 1)
+    app.config.update(
+        RATELIMIT_STORAGE_URI=url,
+        RATELIMIT_STORAGE_OPTIONS={
+            "socket_timeout": STORE_TIMEOUT_SECONDS,
+            "socket_connect_timeout": STORE_TIMEOUT_SECONDS,
+        },
+        RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=True,
+        RATELIMIT_KEY_PREFIX="broadsheet",
+    )
+    limiter.init_app(app)
+    app.after_request(_tell)
+
+
+def _rate() -> str:
+    return f"{current_app.config['WRITES_PER_MINUTE']} per minute"
+
+
+def _principal() -> str:
+    user = g.get("user")
+    return f"user:{user.id}" if user else f"address:{get_remote_address()}"
+
+
+def _seconds_left() -> int:
+    limit = limiter.current_limit
+    return max(1, int(limit.reset_at - time.time()) + 1) if limit else WINDOW_SECONDS
+
+
+def _tell(response: Response) -> Response:
+    """Every counted answer says what is left."""
+    if limit := limiter.current_limit:
+        response.headers["RateLimit-Policy"] = f'"writes";q={limit.limit.amount};w={WINDOW_SECONDS}'
+        response.headers["RateLimit"] = f'"writes";r={max(0, limit.remaining)};t={_seconds_left()}'
+    return response

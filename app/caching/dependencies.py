@@ -1,0 +1,52 @@
+"""Which change of which model makes which tags stale. The database's triggers are made from this page.
+
+A rule reads as a sentence: a change of a post stales POSTS, and POST by its `id`. `when` names the columns whose change
+counts; an insert or a delete always does. Every model stands here or in NEVER_CACHED.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.caching.tags import Family
+from app.models import Notification, OutboxMessage, Post, Session, User
+
+USERS = Family("users", slot=0)
+USER = Family("user", slot=1, size=1024)
+POSTS = Family("posts", slot=2000)
+POST = Family("post", slot=2001, size=4096)
+
+FAMILIES = (USERS, USER, POSTS, POST)
+
+
+@dataclass(frozen=True)
+class Stales:
+    """One rule: the family, the column that names its member, the columns whose change counts."""
+
+    family: Family
+    by: str | None
+    when: tuple[str, ...]
+
+
+def stales(family: Family, *, when: list[str], by: str | None = None) -> Stales:
+    """A rule of the page."""
+    if (by is None) != (family.size == 0):
+        raise ValueError(f"{family.name}: a singular is staled by a column, a plural by none")
+    return Stales(family, by, tuple(when))
+
+
+PUBLIC_USER = ["id", "username", "role", "created_at", "deleted_at"]
+PUBLIC_POST = ["id", "user_id", "title", "content", "category", "created_at", "updated_at", "deleted_at"]
+
+MAP: dict[type, tuple[Stales, ...]] = {
+    User: (stales(USERS, when=PUBLIC_USER), stales(USER, by="id", when=PUBLIC_USER)),
+    Post: (stales(POSTS, when=PUBLIC_POST), stales(POST, by="id", when=PUBLIC_POST)),
+}
+
+# What no cached answer reads.
+NEVER_CACHED = (Notification, OutboxMessage, Session)
+
+
+def families_moved_by(table: str) -> frozenset[Family]:
+    """The families that a change of this table moves; none for a table that is not watched."""
+    return frozenset(rule.family for model, rules in MAP.items() for rule in rules if model.__tablename__ == table)  # type: ignore[attr-defined]

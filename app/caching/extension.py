@@ -1,0 +1,202 @@
+"""`cache`: Flask-Caching's object with a `cached()` that takes tags and is never stale (CACHE.md)."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Flask, Response, current_app, request
+from flask_caching import Cache
+from sqlalchemy import make_url
+
+from app.caching import audit, triggers
+from app.caching.entry import LARGEST_BODY, Entry, entry_of
+from app.caching.flight import Flights
+from app.caching.generations import Generations, Source, source_for
+from app.caching.near import NearCache
+from app.caching.tags import Family, Member, Tag, slots_of
+from app.extensions import db
+
+log = logging.getLogger(__name__)
+CHECK_AGAIN_SECONDS = 5.0
+Refusal = str  # why an answer was not kept, as Cache-Status says it
+
+
+class CoherentCache(Cache):
+    """Keeps finished answers under the generations that the database had before they were computed.
+
+    Nothing is ever deleted: a write moves generations in its own transaction, and what was kept under old ones is not
+    asked for again.
+    """
+
+    near: NearCache
+    source: Source
+
+    def init_app(self, app: Flask, config: dict[str, Any] | None = None) -> None:
+        """Bind to the app. The far cache is Flask-Caching's backend, `CACHE_TYPE`."""
+        super().init_app(app, config)
+        self.near = NearCache(app.config["CACHE_THRESHOLD"], app.config["CACHE_NEAR_BYTES"])
+        self.source = source_for(make_url(app.config["SQLALCHEMY_DATABASE_URI"]))
+        self._flights = Flights()
+        self._sound = False
+        self._check_at = 0.0
+
+    def cached(  # type: ignore[override]
+        self,
+        timeout: int | None = None,
+        *,
+        tags: Tag | Iterable[Tag],
+        unless: Callable[[], bool] | None = None,
+        response_filter: Callable[[Response], bool] | None = None,
+        make_cache_key: Callable[..., str] | None = None,
+    ) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
+        """Cache a GET handler that makes its answer of public data alone.
+
+        Stands inside `@query`, whose validated arguments make the key together with the path's, and outside `@returns`.
+        Only 200 answers without Set-Cookie are kept.
+
+        :param timeout: seconds, for hygiene; a `CachedResponse`'s own wins. By default `CACHE_DEFAULT_TIMEOUT`.
+        :param tags: what the answer depends on; any change of it makes it stale at once.
+        :param unless: called at each request; true: go past the cache.
+        :param response_filter: given the answer; false: do not keep it.
+        :param make_cache_key: given the handler's arguments; the variant's name in place of the arguments' own.
+        """
+        on = (tags,) if isinstance(tags, (Family, Member)) else tuple(tags)
+
+        def decorate(view: Callable[..., Response]) -> Callable[..., Response]:
+            @functools.wraps(view)
+            def answer(resource: Any, **arguments: Any) -> Response:
+                flat = {k: v for k, v in arguments.items() if k != "query"} | arguments.get("query", {})
+                variant = make_cache_key(**arguments) if make_cache_key else _variant(flat)
+                fill = functools.partial(_fill, view, resource, arguments, variant)
+                if unless is not None and unless():
+                    return _serve(fill(on)[0], "fwd=bypass")
+                keep = functools.partial(self._kept, timeout, response_filter)
+                return self._answer(f"{request.endpoint}:{variant}", slots_of(on, flat), lambda: fill(on), keep)
+
+            answer.tags = on  # type: ignore[attr-defined]
+            return answer
+
+        return decorate
+
+    def _answer(
+        self,
+        key: str,
+        slots: tuple[int, ...],
+        fill: Callable[[], tuple[Response, Refusal | None]],
+        keep: Callable[..., Entry | None],
+    ) -> Response:
+        """CACHE.md, «Reads note generations before they look»: the steps have its numbers."""
+        generations = self.source.read(slots) if self._is_sound() else None
+        if generations is None:
+            return _serve(fill()[0], "fwd=bypass; detail=generations")
+        former = self.near.get(key)  # 2
+        if former is not None and former.fits(generations):
+            return _serve_entry(former, "near")
+        far_key = f"{key}:{_digest(generations)}"
+        entry = Entry.from_bytes(self.cache.get(far_key))  # 3
+        if entry is not None and entry.key == key and entry.fits(generations):
+            self.near.put(entry)
+            return _serve_entry(entry, "far")
+
+        def compute() -> tuple[Response, Refusal | None, Entry | None]:  # 4
+            response, refusal = fill()
+            entry = None if refusal else keep(response, key, generations, far_key)
+            return response, refusal, entry
+
+        landed = self._flights.join((key, generations), compute, lambda result: result[2])
+        if isinstance(landed, Entry):
+            return _serve_entry(landed, "near", collapsed=True)
+        response, refusal, entry = landed
+        why = "fwd=uri-miss" if former is None else "fwd=stale"
+        return _serve(response, why + ("; stored" if entry else f"; detail={refusal or 'not-kept'}"))
+
+    def _kept(
+        self,
+        timeout: int | None,
+        response_filter: Callable[[Response], bool] | None,
+        response: Response,
+        key: str,
+        generations: Generations,
+        far_key: str,
+    ) -> Entry | None:
+        """Keep an answer near and far, if it may be kept."""
+        if response.status_code != 200 or "Set-Cookie" in response.headers or response.is_streamed:
+            return None
+        if len(response.get_data()) > LARGEST_BODY or (response_filter and not response_filter(response)):
+            return None
+        seconds = getattr(response, "timeout", None) or timeout or current_app.config["CACHE_DEFAULT_TIMEOUT"]
+        entry = entry_of(response, key, generations, seconds)
+        self.near.put(entry)
+        self.cache.set(far_key, entry.to_bytes(), timeout=int(seconds))
+        return entry
+
+    def _is_sound(self) -> bool:
+        """Whether the database moves generations as the page says; asked until it does."""
+        if not self._sound and time.monotonic() >= self._check_at:
+            self._check_at = time.monotonic() + CHECK_AGAIN_SECONDS
+            with db.engine.connect() as connection:
+                faults = triggers.faults(connection)
+            for fault in faults:
+                log.error("nothing is cached: %s", fault)
+            self._sound = not faults
+        return self._sound
+
+
+def _variant(arguments: dict[str, Any]) -> str:
+    """Validated arguments in one canonical spelling: neither their order nor defaults nor noise split the cache."""
+    return urlencode(sorted((k, str(v)) for k, v in arguments.items() if v is not None))
+
+
+def _digest(generations: Generations) -> str:
+    return hashlib.blake2b(repr(generations).encode(), digest_size=8).hexdigest()
+
+
+def _fill(
+    view: Callable[..., Response], resource: Any, arguments: dict[str, Any], variant: str, tags: tuple[Tag, ...]
+) -> tuple[Response, Refusal | None]:
+    """Compute the public answer: in a request of its own, where there is no Authorization, cookie or other header that
+    the view could see, and with a database session of its own, begun after the generations were noted.
+    """
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    host = app.config["TRUSTED_HOSTS"][0].lstrip(".")
+    clean = app.test_request_context(request.path, base_url=f"http://{host}", query_string=variant)
+    with app.app_context(), clean, audit.tables_read() as tables:
+        response = view(resource, **arguments)
+    unknown = audit.undeclared(tables, tags)
+    if unknown:
+        log.error("%s reads %s and says no tag that they move: not kept", request.endpoint, ", ".join(unknown))
+    return response, "undeclared" if unknown else None
+
+
+def _serve_entry(entry: Entry, detail: str, collapsed: bool = False) -> Response:
+    status = f"hit; ttl={int(entry.expires_at - time.time())}; detail={detail}"
+    if collapsed:
+        status = "fwd=uri-miss; collapsed"
+    return _conditional(entry.body, entry.etag, dict(entry.headers), status)
+
+
+def _serve(response: Response, status: str) -> Response:
+    if response.status_code != 200:
+        return response
+    entry = entry_of(response, "", (), 0)
+    return _conditional(entry.body, entry.etag, dict(entry.headers), status)
+
+
+def _conditional(body: bytes, etag: str, headers: dict[str, str], status: str) -> Response:
+    """The answer, or 304 where If-None-Match fits (RFC 9110 §13.1.2). Last-Modified is never compared: it counts in
+    seconds, and two states may share one.
+    """
+    same = request.if_none_match and request.if_none_match.contains_weak(etag.strip('"'))
+    response = Response(None if same else body, status=304 if same else 200, headers=headers)
+    response.headers["ETag"] = etag
+    response.headers["Cache-Control"] = "public, no-cache"  # keep it, but ask: any max-age could be stale
+    response.headers["Vary"] = "Accept-Encoding"
+    response.headers["Cache-Status"] = f"broadsheet; {status}"
+    response.headers["Age"] = "0"  # every hit is validated
+    return response

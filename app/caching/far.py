@@ -1,0 +1,123 @@
+"""The far cache: entries in Redis, for other processes and for a warm restart. It is never asked what is current."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+import redis
+from cachelib.serializers import BaseSerializer
+from flask import Flask
+from flask_caching.backends.rediscache import RedisCache
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+log = logging.getLogger(__name__)
+TIMEOUT_SECONDS = 0.1
+BREAKER_SECONDS = 2.0
+
+
+class BytesOrJSON(BaseSerializer):
+    """Bytes as they are, anything else as JSON: nothing that Redis holds is ever executed, garbage is a miss."""
+
+    def dumps(self, value: Any, *_: Any, **__: Any) -> bytes:
+        """A leading byte says which."""
+        if type(value) is int:  # INCRBY counts on plain digits
+            return str(value).encode()
+        return b"b" + value if isinstance(value, bytes) else b"j" + orjson.dumps(value)
+
+    def loads(self, value: bytes | None, *_: Any, **__: Any) -> Any:
+        """What `dumps` made, or None."""
+        if not value:
+            return None
+        try:
+            return value[1:] if value[:1] == b"b" else orjson.loads(value[1:] if value[:1] == b"j" else value)
+        except orjson.JSONDecodeError:
+            return None
+
+
+class Breaker:
+    """Lets nothing through for a while after a failure, so that a slow Redis costs one timeout, not one a request."""
+
+    def __init__(self) -> None:
+        self._open_until = 0.0
+        self._lock = threading.Lock()
+
+    def call(self, work: Callable[[], Any], otherwise: Any) -> Any:
+        """The work's value, or `otherwise` when Redis does not answer or did not a moment ago."""
+        if time.monotonic() < self._open_until:
+            return otherwise
+        try:
+            return work()
+        except redis.RedisError as error:
+            with self._lock:
+                if time.monotonic() >= self._open_until:
+                    log.warning("the cache's Redis does not answer, going on without it: %s", error)
+                self._open_until = time.monotonic() + BREAKER_SECONDS
+            return otherwise
+
+
+class FarCache(RedisCache):
+    """Flask-Caching's RedisCache without pickle, with short waits, and with faults that are misses.
+
+    `clear()` begins a new namespace: the old keys are evicted in time, nothing else in that Redis is touched.
+    """
+
+    def __init__(self, client: redis.Redis, prefix: str, **options: Any) -> None:
+        super().__init__(host=client, key_prefix=self._prefix, **options)
+        self._base = prefix
+        self._client = client
+        self._breaker = Breaker()
+        self.serializer = BytesOrJSON()  # type: ignore[assignment]
+
+    @classmethod
+    def factory(cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]) -> FarCache:
+        """What Flask-Caching calls."""
+        client = redis.from_url(
+            config["CACHE_REDIS_URL"],
+            socket_timeout=TIMEOUT_SECONDS,
+            socket_connect_timeout=TIMEOUT_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+        )
+        return cls(client, config["CACHE_KEY_PREFIX"], **kwargs)
+
+    def clear(self) -> bool:
+        """Forget everything that was kept through this prefix."""
+        fresh = secrets.token_hex(4)
+        return bool(self._breaker.call(lambda: self._client.set(f"{self._base}namespace", fresh), False))
+
+    def _prefix(self) -> str:
+        namespace = self._client.get(f"{self._base}namespace")
+        return self._base + (namespace.decode("ascii", "replace") + ":" if isinstance(namespace, bytes) else "")
+
+
+def _guarded(name: str, otherwise: Any) -> Callable[..., Any]:
+    inherited = getattr(RedisCache, name)
+
+    def method(self: FarCache, *args: Any, **kwargs: Any) -> Any:
+        return self._breaker.call(lambda: inherited(self, *args, **kwargs), otherwise)
+
+    method.__doc__ = inherited.__doc__
+    return method
+
+
+# What each operation answers while Redis is away.
+for _name, _otherwise in {
+    "get": None,
+    "has": False,
+    "set": False,
+    "add": False,
+    "delete": False,
+    "inc": None,
+    "dec": None,
+    "unlink": 0,
+}.items():
+    setattr(FarCache, _name, _guarded(_name, _otherwise))
+FarCache.get_many = lambda self, *keys: [self.get(key) for key in keys]
+FarCache.set_many = lambda self, mapping, timeout=None: [k for k, v in mapping.items() if self.set(k, v, timeout)]
+FarCache.delete_many = lambda self, *keys: [key for key in keys if self.delete(key)]

@@ -1,0 +1,144 @@
+"""The outermost WSGI layer, for every request alike: bounds, request id, CORS, security headers, the log line."""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import quote
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from werkzeug.datastructures import Headers
+from werkzeug.sansio.utils import host_is_trusted
+
+from app.errors import Malformed, Problem, TooLarge, UnsupportedMediaType
+from app.routes.problems import REQUEST_ID, render
+
+log = logging.getLogger("broadsheet.access")
+LONGEST_TARGET = 4096  # bytes of path and query
+LONGEST_HEADERS = 16_384  # bytes of all together
+LONGEST_HEADER = 8192
+MOST_HEADERS = 100
+OUR_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?", re.ASCII)
+EXPOSED = (
+    "Cache-Status, Deprecation, ETag, Last-Modified, Link, Location, RateLimit, RateLimit-Policy, Retry-After, Sunset, "
+    "WWW-Authenticate, X-Request-ID, X-Total-Count"
+)
+NOTHING = "default-src 'none'; frame-ancestors 'none'"
+# Swagger UI's page: RESTX's template has one inline script and one inline style.
+DOCS = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "frame-ancestors 'none'"
+)
+
+
+class Refused(Problem):
+    """A request beyond a bound of the edge."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message, code=code)
+        self.status = status
+
+
+class Edge:
+    """Wraps the app. `config` is the app's."""
+
+    def __init__(self, app: WSGIApplication, config: dict[str, Any]) -> None:
+        self._app = app
+        self._config = config
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        began = time.perf_counter()
+        given = environ.get("HTTP_X_REQUEST_ID", "")
+        environ[REQUEST_ID] = given if OUR_REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+        def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Callable[[bytes], object]:
+            self._log(environ, status, headers, time.perf_counter() - began)
+            return start_response(status, self._complete(environ, headers), *rest)
+
+        try:
+            self._check(environ)
+        except Problem as problem:
+            response = render(problem, environ.get("PATH_INFO", ""), environ[REQUEST_ID])
+            return response(environ, start)
+        if environ["REQUEST_METHOD"] == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
+            start("204 No Content", self._preflight(environ))
+            return []
+        return self._app(environ, start)
+
+    def _check(self, environ: WSGIEnvironment) -> None:
+        """Refuse what is beyond the bounds (HARDENING F10, F16, F17), and read the body: its length is known."""
+        headers = [(k, v) for k, v in environ.items() if k.startswith("HTTP_") and isinstance(v, str)]
+        if len(environ.get("PATH_INFO", "")) + len(environ.get("QUERY_STRING", "")) > LONGEST_TARGET:
+            raise Refused(414, "uri_too_long", "The address is too long")
+        if len(headers) > MOST_HEADERS or sum(len(k) + len(v) for k, v in headers) > LONGEST_HEADERS:
+            raise Refused(431, "headers_too_large", "The headers are too large")
+        if any(len(v) > LONGEST_HEADER for _, v in headers):
+            raise Refused(431, "headers_too_large", "A header is too large")
+        host = environ.get("HTTP_HOST", "")
+        if not HOST.fullmatch(host) or not host_is_trusted(host.lower(), self._config["TRUSTED_HOSTS"]):
+            raise Malformed("This host is not answered for", code="untrusted_host")
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD", "OPTIONS"):
+            self._read_body(environ)
+
+    def _read_body(self, environ: WSGIEnvironment) -> None:
+        if environ.get("HTTP_CONTENT_ENCODING", "identity").lower() not in ("", "identity"):
+            raise UnsupportedMediaType("Content-Encoding is not supported in requests")
+        most, given = (self._config["MAX_BODY_BYTES"], environ.get("CONTENT_LENGTH") or "")
+        if given and not (given.isascii() and given.isdigit()):
+            raise Malformed("Content-Length must be a number")
+        if given and int(given[:19]) > most:
+            raise TooLarge(f"The body may have {most} bytes at most")
+        # Without a length (chunked) Werkzeug would cut the body at its limit and parse the rest as if it were whole.
+        data = environ["wsgi.input"].read(int(given) if given else most + 1)
+        if len(data) > most:
+            raise TooLarge(f"The body may have {most} bytes at most")
+        if given and len(data) < int(given):
+            raise Malformed("The body is shorter than its Content-Length")
+        environ["wsgi.input"], environ["CONTENT_LENGTH"] = (io.BytesIO(data), str(len(data)))
+        environ.pop("HTTP_TRANSFER_ENCODING", None)
+
+    def _complete(self, environ: WSGIEnvironment, given: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        headers = Headers(given)
+        headers["X-Request-ID"] = environ[REQUEST_ID]
+        headers["X-Content-Type-Options"] = "nosniff"
+        headers["Referrer-Policy"] = "no-referrer"
+        headers["Cross-Origin-Opener-Policy"] = "same-origin"
+        docs = environ.get("PATH_INFO", "").startswith(("/api/docs", "/swaggerui"))
+        headers["Content-Security-Policy"] = DOCS if docs else NOTHING
+        if environ.get("wsgi.url_scheme") == "https":
+            headers["Strict-Transport-Security"] = "max-age=31536000"
+        if origin := self._allowed_origin(environ):
+            headers["Access-Control-Allow-Origin"] = origin
+            headers["Access-Control-Expose-Headers"] = EXPOSED
+        headers["Cross-Origin-Resource-Policy"] = "cross-origin" if self._config["CORS_ORIGINS"] else "same-origin"
+        if self._config["CORS_ORIGINS"] not in ([], ["*"]):
+            headers.add("Vary", "Origin")
+        return headers.to_wsgi_list()
+
+    def _allowed_origin(self, environ: WSGIEnvironment) -> str | None:
+        origin, allowed = environ.get("HTTP_ORIGIN"), self._config["CORS_ORIGINS"]
+        if origin is None or not allowed:
+            return None
+        return "*" if "*" in allowed else origin if origin in allowed else None
+
+    def _preflight(self, environ: WSGIEnvironment) -> list[tuple[str, str]]:
+        if not self._allowed_origin(environ):
+            return []
+        return [
+            ("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE"),
+            ("Access-Control-Allow-Headers", "Authorization, Content-Type, If-Match, If-None-Match, X-Request-ID"),
+            ("Access-Control-Max-Age", "600"),
+        ]
+
+    def _log(self, environ: WSGIEnvironment, status: str, headers: list[tuple[str, str]], seconds: float) -> None:
+        cache = next((value for name, value in headers if name == "Cache-Status"), "-")
+        path = quote(environ.get("PATH_INFO", ""), safe="/:")  # CR and LF too: one request, one line
+        method, milliseconds, request_id = (environ["REQUEST_METHOD"], seconds * 1000, environ[REQUEST_ID])
+        log.info("%s %s %s %.1fms %s %s", method[:16], path, status[:3], milliseconds, request_id, cache)

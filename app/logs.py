@@ -1,0 +1,55 @@
+"""How events are logged: a line for a person, or a JSON object for a machine; one line for each event."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from logging.config import dictConfig
+
+import orjson
+
+
+class JSONFormatter(logging.Formatter):
+    """One JSON object for each event; a traceback is one of its strings."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The object as text."""
+        event = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "level": record.levelname,
+            "logger": record.name,
+            "process": record.process,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            event["traceback"] = self.formatException(record.exc_info)
+        return orjson.dumps(event, default=str).decode()
+
+
+class TextFormatter(logging.Formatter):
+    """`14:17:00.123 INFO app.relay: relay started`; line breaks in a message are shown as such, never made."""
+
+    default_time_format = "%H:%M:%S"
+    default_msec_format = "%s.%03d"
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (logging's name)
+        """The line without a traceback."""
+        return super().formatMessage(record).replace("\n", "\\n").replace("\r", "\\r")
+
+
+def configure(level: str, format: str) -> None:
+    """Log to standard error, which whoever started the process collects."""
+    formatter = JSONFormatter if format == "json" else TextFormatter
+    dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {"line": {"()": formatter}},
+            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+            "root": {"level": level, "handlers": ["stderr"]},
+            "loggers": {"alembic": {"level": "WARNING"}, "flask-limiter": {"level": "ERROR"}},
+        }
+    )

@@ -1,0 +1,39 @@
+"""The outbox: what has happened and who has yet to hear of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Index, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.extensions import db
+from app.models.base import Id, Timestamp, now
+
+WAITING = text("done_at IS NULL AND dead_at IS NULL")
+
+
+class OutboxMessage(db.Model):
+    """One event for one subscriber. `ids` are the event's ids, never text or addresses.
+
+    `next_attempt_at`: not to be published before; `attempts`: counted before each run; `dead_at`: given up.
+    """
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        Index("ix_outbox_waiting", "next_attempt_at", sqlite_where=WAITING, postgresql_where=WAITING),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    event_id: Mapped[str] = mapped_column(String(32))
+    event: Mapped[str] = mapped_column(String(80))
+    subscriber: Mapped[str] = mapped_column(String(80))
+    ids: Mapped[dict[str, Any]] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(Timestamp, default=now)
+    next_attempt_at: Mapped[datetime] = mapped_column(Timestamp, default=now)
+    attempts: Mapped[int] = mapped_column(default=0)
+    done_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    dead_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    last_error: Mapped[str | None] = mapped_column(Text)

@@ -1,0 +1,35 @@
+"""Who may do what: pure functions (actor, thing) -> bool. This page answers «who may …?»"""
+
+from __future__ import annotations
+
+from app.models import Post, User
+
+
+def can_edit_post(actor: User, post: Post) -> bool:
+    """Its author, and admins."""
+    return actor.is_admin or post.user_id == actor.id
+
+
+def can_empty_blog(actor: User) -> bool:
+    """Admins."""
+    return actor.is_admin
+
+
+def can_edit_user(actor: User, user: User) -> bool:
+    """Oneself, and admins."""
+    return actor.is_admin or user.id == actor.id
+
+
+def can_delete_user(actor: User) -> bool:
+    """Admins."""
+    return actor.is_admin
+
+
+def can_give_role(actor: User | None, role: str) -> bool:
+    """Anyone may be a user; only an admin makes admins."""
+    return role == "user" or (actor is not None and actor.is_admin)
+
+
+def can_set_password_freely(actor: User, user: User) -> bool:
+    """An admin may set another's password without knowing the old one; his own he must know."""
+    return actor.is_admin and actor.id != user.id

@@ -1,0 +1,56 @@
+"""The outbox relay, a process of its own: publishes what was committed (`flask --app run outbox relay`)."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.errors import Problem
+from app.extensions import celery, db
+from app.services import outbox
+
+POLL_SECONDS = 0.25
+PAUSE_AFTER_FAULT_SECONDS = 1.0
+
+log = logging.getLogger(__name__)
+
+
+def publish_due() -> int:
+    """Publish one batch of due messages, by id only, and say how many were published.
+
+    A relay that dies between claim and publish loses nothing: the claim lapses. A broker that does not take them gives
+    them back at once.
+    """
+    claimed = outbox.claim()
+    published = 0
+    try:
+        for message_id, subscriber in claimed:
+            celery.send_task(subscriber, args=[message_id])
+            published += 1
+    except Exception as error:  # kombu raises what its transport raises
+        log.warning("the broker does not answer, %s messages wait: %s", len(claimed) - published, error)
+        outbox.release([message_id for message_id, _ in claimed[published:]])
+        raise ConnectionError from error
+    return published
+
+
+def run() -> None:
+    """Publish until SIGTERM or SIGINT. Faults of database and broker are waited out."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    log.info("relay started")
+    while not stop.is_set():
+        try:
+            pause = 0.0 if publish_due() else POLL_SECONDS
+        except ConnectionError:
+            pause = PAUSE_AFTER_FAULT_SECONDS
+        except (SQLAlchemyError, Problem) as error:
+            log.warning("the database does not answer: %s", error)
+            pause = PAUSE_AFTER_FAULT_SECONDS
+        db.session.remove()
+        stop.wait(pause)
+    log.info("relay stopped")

@@ -1,0 +1,200 @@
+"""A handler's contract, as decorators: what comes in, what goes out. Each documents itself in Swagger."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin, OpenAPIConverter
+from flask import Response, request
+from flask_restx import Namespace
+from marshmallow import ValidationError
+from werkzeug.http import http_date, parse_options_header
+
+from app.errors import FieldError, Invalid, Malformed, UnsupportedMediaType
+from app.schemas.base import Cursor, Schema
+from app.services.page import Page
+
+View = Callable[..., Any]
+DEEPEST = 32  # levels of nesting in a body
+
+_plugin = MarshmallowPlugin(
+    schema_name_resolver=lambda schema: type(schema).__name__ if isinstance(schema, Schema) else schema.__name__
+)
+_spec = APISpec("Broadsheet", "1", "2.0", plugins=[_plugin])
+
+
+def query(ns: Namespace, schema: Schema) -> Callable[[View], View]:
+    """Validate the query string; the handler gets it as `query`.
+
+    :raises Invalid: by the name of each parameter; one that is given twice is wrong.
+    """
+
+    def decorate(view: View) -> View:
+        @functools.wraps(view)
+        def checked(*args: Any, **kwargs: Any) -> Any:
+            return view(*args, query=_load(schema, _single_values(schema)), **kwargs)
+
+        return ns.doc(params=_parameters(schema))(checked)
+
+    return decorate
+
+
+def body(ns: Namespace, schema: Schema) -> Callable[[View], View]:
+    """Validate the JSON body; the handler gets it as `data`.
+
+    :raises UnsupportedMediaType, Malformed, Invalid: each wrong field by its name.
+    """
+
+    def decorate(view: View) -> View:
+        @functools.wraps(view)
+        def checked(*args: Any, **kwargs: Any) -> Any:
+            return view(*args, data=_load(schema, _json()), **kwargs)
+
+        checked.takes_body = True  # type: ignore[attr-defined]
+        return ns.expect(model_of(ns, schema), validate=False)(checked)
+
+    return decorate
+
+
+def returns(ns: Namespace, schema: Schema, status: int = 200) -> Callable[[View], View]:
+    """Write the answer of what the handler returns: a model, a `Page`, a dict.
+
+    Body, `Location` (201), `Link` and `X-Total-Count` (lists), `Last-Modified`: nothing else writes them.
+    """
+    model = model_of(ns, schema)
+
+    def decorate(view: View) -> View:
+        @functools.wraps(view)
+        def answer(*args: Any, **kwargs: Any) -> Response:
+            return _answer(view(*args, **kwargs), schema, status)
+
+        shown = [model] if schema.many else model
+        return ns.response(status, HTTPStatus(status).phrase, shown)(answer)
+
+    return decorate
+
+
+def model_of(ns: Namespace, schema: Schema) -> Any:
+    """The schema as RESTX wants it, with all that it nests."""
+    name = type(schema).__name__
+    if name not in _spec.components.schemas:
+        _spec.components.schema(name, schema=type(schema))
+    for defined, definition in _spec.to_dict()["definitions"].items():
+        if defined not in ns.models:
+            ns.schema_model(defined, definition)
+    return ns.models[name]
+
+
+def _parameters(schema: Schema) -> dict[str, dict[str, Any]]:
+    converter = _plugin.converter
+    assert isinstance(converter, OpenAPIConverter)
+    listed = converter.schema2parameters(schema, location="query")
+    return {parameter.pop("name"): parameter for parameter in listed}
+
+
+def _single_values(schema: Schema) -> dict[str, str]:
+    repeated = [name for name, values in request.args.lists() if len(values) > 1 and name in schema.fields]
+    if repeated:
+        raise Invalid(errors=tuple(FieldError(name, "repeated", "Must be given once") for name in repeated))
+    return request.args.to_dict()
+
+
+def _json() -> Any:
+    """The body, parsed strictly (RFC 8259): UTF-8, no NaN, no lone surrogate, bounded nesting."""
+    media_type, options = parse_options_header(request.headers.get("Content-Type", ""))
+    json_like = media_type == "application/json" or (
+        media_type.startswith("application/") and media_type.endswith("+json")
+    )
+    if not json_like or options.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
+        raise UnsupportedMediaType
+    try:
+        data = orjson.loads(request.get_data())
+    except orjson.JSONDecodeError as error:
+        raise Malformed(f"Request must be JSON: {error}".partition(": line")[0]) from None
+    _check_depth(data)
+    if not isinstance(data, dict):
+        raise Malformed("Request must be a JSON object")
+    return data
+
+
+def _check_depth(data: Any) -> None:
+    level, depth = [data], 0
+    while level:
+        depth += 1
+        if depth > DEEPEST:
+            raise Malformed(f"Request must be JSON nested at most {DEEPEST} levels")
+        level = [
+            child
+            for item in level
+            if isinstance(item, (dict, list))
+            for child in (item.values() if isinstance(item, dict) else item)
+        ]
+
+
+def _load(schema: Schema, data: Any) -> dict[str, Any]:
+    try:
+        loaded: dict[str, Any] = schema.load(data)
+    except ValidationError as error:  # RESTX would send its `.data`, passwords and all, back to the caller
+        errors = tuple(_field_errors(error.normalized_messages()))
+        message = None
+        if schema.missing and any(e.field in schema.missing[0] and not data.get(e.field) for e in errors):
+            message = schema.missing[1]
+        raise Invalid(message, errors=errors) from None
+    return loaded
+
+
+def _field_errors(messages: Any, path: str = "") -> list[FieldError]:
+    """Marshmallow's tree of messages as a list by dotted path."""
+    if isinstance(messages, dict):
+        prefix = f"{path}." if path else ""
+        return [e for name, below in messages.items() for e in _field_errors(below, f"{prefix}{name}")]
+    return [FieldError(path, "required" if "Missing data" in m else "invalid", m) for m in messages]
+
+
+def _answer(result: Any, schema: Schema, status: int) -> Response:
+    response = Response(status=status, mimetype="application/json")
+    if isinstance(result, Page):
+        _link(response, result)
+        if schema.many:
+            result = result.items
+        else:
+            links = {"limit": result.limit, "next": _place(result.next)}
+            result = {"items": result.items, "page": links}
+    elif status == 201:
+        response.headers["Location"] = f"{request.path.rstrip('/')}/{result.id}"
+    if changed := getattr(result, "updated_at", None):
+        response.headers["Last-Modified"] = http_date(changed)
+    response.set_data(orjson.dumps(schema.dump(result), option=orjson.OPT_APPEND_NEWLINE))
+    return response
+
+
+def _link(response: Response, page: Page) -> None:
+    """RFC 8288; relative to the request, so that no forged Host is ever repeated."""
+    first: dict[str, Any] = {"page": None, "cursor": None}
+    links = {"first": first, "prev": page.prev, "next": page.next}
+    targets = [f'<{_relative(change)}>; rel="{rel}"' for rel, change in links.items() if change is not None]
+    response.headers["Link"] = ", ".join(targets)
+    if page.total is not None:
+        response.headers["X-Total-Count"] = str(page.total)
+
+
+def _relative(change: dict[str, Any]) -> str:
+    arguments = request.args.to_dict() | {name: _text(value) for name, value in change.items()}
+    kept = urlencode([(name, value) for name, value in arguments.items() if value is not None])
+    return f"{request.path}?{kept}" if kept else request.path
+
+
+def _place(change: dict[str, Any] | None) -> str | None:
+    return _text(change["cursor"]) if change else None
+
+
+def _text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return Cursor.text(value) if isinstance(value, tuple) else str(value)

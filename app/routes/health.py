@@ -1,0 +1,69 @@
+"""Health, outside the versions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import redis
+from flask import Flask, Response, current_app, jsonify
+from sqlalchemy import text
+
+from app.caching import triggers
+from app.extensions import celery, db
+
+TIMEOUT_SECONDS = 1.0
+
+
+def init_app(app: Flask) -> None:
+    """Register the two addresses."""
+    app.add_url_rule("/api/health/live", view_func=live)
+    app.add_url_rule("/api/health/ready", view_func=ready)
+
+
+def live() -> Response:
+    """The process answers."""
+    return _uncached({"status": "ok"})
+
+
+def ready() -> tuple[Response, int]:
+    """Each part by its name. Without the database nothing works: 503. Without cache or broker it is slower."""
+    parts = {"database": _state(_database), "cache": _state(_cache), "broker": _state(_broker)}
+    if parts["database"] != "ok":
+        return _uncached({"status": "down", "parts": parts}), 503
+    status = "ok" if all(state == "ok" for state in parts.values()) else "degraded"
+    return _uncached({"status": status, "parts": parts}), 200
+
+
+def _state(check: Callable[[], str]) -> str:
+    try:
+        return check()
+    except Exception as error:  # whatever a driver raises, the answer is the same
+        current_app.logger.warning("not ready: %s: %s", check.__name__, error)
+        return "down"
+
+
+def _database() -> str:
+    with db.engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
+        return "triggers differ" if triggers.faults(connection) else "ok"
+
+
+def _cache() -> str:
+    client = redis.from_url(
+        current_app.config["CACHE_REDIS_URL"], socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS
+    )
+    with client:
+        client.ping()
+    return "ok"
+
+
+def _broker() -> str:
+    with celery.connection_for_write(connect_timeout=TIMEOUT_SECONDS) as connection:
+        connection.ensure_connection(max_retries=0, timeout=TIMEOUT_SECONDS)
+    return "ok"
+
+
+def _uncached(content: dict[str, object]) -> Response:
+    response = jsonify(content)
+    response.headers["Cache-Control"] = "no-store"
+    return response

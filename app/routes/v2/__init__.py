@@ -1,0 +1,1 @@
+"""v2: what we want frontends to use."""

@@ -1,0 +1,1 @@
+"""One marshmallow schema for each shape: it loads, dumps and documents."""

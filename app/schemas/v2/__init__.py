@@ -1,0 +1,12 @@
+"""v2: what we want frontends to use. Unknown fields are refused by name."""
+
+from marshmallow import RAISE
+
+from app.schemas.base import Schema
+
+
+class SchemaV2(Schema):
+    """The base of v2's schemas."""
+
+    class Meta:
+        unknown = RAISE

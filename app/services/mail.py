@@ -1,0 +1,59 @@
+"""Mail by SMTP, or as files in `DATA_DIR/mail` where no server is set."""
+
+from __future__ import annotations
+
+import os
+import smtplib
+import ssl
+from email.message import EmailMessage
+from email.utils import formatdate
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from flask import current_app
+
+TIMEOUT_SECONDS = 10
+
+
+def send(address: str, subject: str, text: str, key: str) -> None:
+    """Hand one mail over.
+
+    :param key: unique for this mail and the same at each attempt: its Message-ID is made of it.
+    :raises OSError: it was not taken (`smtplib.SMTPException` is one).
+    """
+    config = current_app.config
+    sender: str = config["MAIL_FROM"]
+    message = EmailMessage()
+    message["From"], message["To"] = sender, address
+    message["Subject"] = " ".join(subject.split())
+    message["Message-ID"] = f"<{key}@{sender.partition('@')[2]}>"
+    message["Date"] = formatdate()
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday notices, please
+    message.set_content(text)
+    if config["SMTP_URL"]:
+        _by_smtp(config["SMTP_URL"], message)
+    else:
+        _to_file(Path(config["DATA_DIR"]) / "mail", key, message)
+
+
+def _by_smtp(url: str, message: EmailMessage) -> None:
+    parts = urlsplit(url)
+    host, secure = parts.hostname or "localhost", ssl.create_default_context()
+    if parts.scheme == "smtps":
+        server: smtplib.SMTP = smtplib.SMTP_SSL(host, parts.port or 465, timeout=TIMEOUT_SECONDS, context=secure)
+    else:
+        server = smtplib.SMTP(host, parts.port or 25, timeout=TIMEOUT_SECONDS)
+    with server:
+        if parse_qs(parts.query).get("starttls") == ["1"]:
+            server.starttls(context=secure)
+        if parts.username:
+            server.login(unquote(parts.username), unquote(parts.password or ""))
+        server.send_message(message)
+
+
+def _to_file(folder: Path, key: str, message: EmailMessage) -> None:
+    """A whole file or none: the same mail written twice is one file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    unfinished = folder / f".{key}.{os.getpid()}"
+    unfinished.write_bytes(message.as_bytes())
+    unfinished.replace(folder / f"{key}.eml")

@@ -1,0 +1,80 @@
+"""Who is told what: rows of the inbox, and mails. Everything here may run twice."""
+
+from __future__ import annotations
+
+from sqlalchemy import Select, select
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from app.events import Notified, emit
+from app.extensions import db
+from app.models import Notification, Post, User
+from app.models.base import now
+from app.services import mail
+from app.services.atomic import atomic, end_read
+
+POST_PUBLISHED = "post_published"
+NEW_POST = "new_post"
+SUBJECTS = {POST_PUBLISHED: "Your post is published: {title}", NEW_POST: "A new post: {title}"}
+TEXTS = {
+    POST_PUBLISHED: "Hello {name},\n\nyour post «{title}» is published.\n",
+    NEW_POST: "Hello {name},\n\n{author} has published «{title}».\n",
+}
+
+
+def notify_author(event_id: str, post_id: int) -> None:
+    """Tell a post's author that it is published."""
+    author = select(User).join(Post, Post.user_id == User.id).where(Post.id == post_id)
+    _tell(event_id, author, POST_PUBLISHED, post_id)
+
+
+def notify_admins(event_id: str, post_id: int) -> None:
+    """Tell the admins, but for the author himself, of a new post."""
+    author_id = select(Post.user_id).where(Post.id == post_id).scalar_subquery()
+    _tell(event_id, select(User).where(User.role == "admin", User.id != author_id), NEW_POST, post_id)
+
+
+def send_mail(event_id: str, notification_id: int) -> None:
+    """Send one mail, unless it was sent.
+
+    Its Message-ID is always the same: if a worker dies between the mail server's 250 and our commit, the second copy
+    is known for one.
+
+    :raises OSError: the mail server did not take it.
+    """
+    found = db.session.execute(
+        select(Notification, User, Post)
+        .join(User, User.id == Notification.user_id)
+        .join(Post, Post.id == Notification.post_id)
+        .where(Notification.id == notification_id, Notification.sent_at.is_(None), User.deleted_at.is_(None))
+    ).one_or_none()
+    if found is None:
+        return
+    notification, user, post = found
+    author = db.session.get(User, post.user_id)
+    words = {"name": user.username, "title": post.title, "author": author.username if author else ""}
+    subject, text = (table[notification.kind].format(**words) for table in (SUBJECTS, TEXTS))
+    address, key = user.email, f"{notification_id}.{notification.event_id}"
+    end_read()  # no transaction stays open while the mail server thinks
+    mail.send(address, subject, text, key)
+    with atomic():
+        notification.sent_at = now()
+
+
+def _tell(event_id: str, recipients: Select[tuple[User]], kind: str, post_id: int) -> None:
+    """Write an inbox row and, for who has an address, a mail that is due; once for each (event, user, channel)."""
+    with atomic():
+        living = recipients.where(User.deleted_at.is_(None))
+        for user in db.session.scalars(living).all():
+            _claim(event_id, user.id, "inbox", kind, post_id)
+            if user.email and (mail_id := _claim(event_id, user.id, "mail", kind, post_id)):
+                emit(Notified(mail_id))
+
+
+def _claim(event_id: str, user_id: int, channel: str, kind: str, post_id: int) -> int | None:
+    """The id of the new row, or None when an earlier run wrote it."""
+    insert = postgresql_insert if db.session.get_bind().dialect.name == "postgresql" else sqlite_insert
+    values = {"event_id": event_id, "user_id": user_id, "channel": channel, "kind": kind, "post_id": post_id}
+    statement = insert(Notification).values(**values).on_conflict_do_nothing().returning(Notification.id)
+    id: int | None = db.session.scalar(statement)
+    return id

@@ -1,0 +1,34 @@
+"""How usernames are compared: RFC 8265 and Unicode's confusables."""
+
+from __future__ import annotations
+
+import precis_i18n
+from sqlalchemy import select
+
+from app.extensions import db
+from app.models import User
+
+_profile = precis_i18n.get_profile("UsernameCasePreserved")
+_folded = precis_i18n.get_profile("UsernameCaseMapped")
+
+
+def enforce(name: str) -> str:
+    """The name as it is stored and shown (RFC 8265, UsernameCasePreserved).
+
+    :raises ValueError: it has a character that no username may have (a space, a zero-width one).
+    """
+    return str(_profile.enforce(name))
+
+
+def key(name: str) -> str:
+    """What is unique: `Admin`, `ADMIN` and `ａｄｍｉｎ` have one key (RFC 8265, UsernameCaseMapped)."""
+    return str(_folded.enforce(name))
+
+
+def owner(name: str) -> User | None:
+    """The user whose name compares equal, or None."""
+    try:
+        wanted = key(name)
+    except ValueError:
+        return None
+    return db.session.scalar(select(User).where(User.username_key == wanted, User.deleted_at.is_(None)))

@@ -1,0 +1,206 @@
+"""Users: register, change, delete, list."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import exc, func, select, update
+
+from app import policies
+from app.errors import Conflict, FieldError, Forbidden, Invalid, NotFound, Taken, Unauthorized
+from app.extensions import db
+from app.models import Post, User
+from app.models.base import now
+from app.services import passwords, sessions, usernames
+from app.services.atomic import atomic, end_read
+from app.services.page import Page
+
+LIVE = User.deleted_at.is_(None)
+
+
+def listed(page: int, per_page: int) -> Page:
+    """All users, oldest first: two statements."""
+    total = db.session.scalar(select(func.count()).select_from(User).where(LIVE)) or 0
+    rows = select(User).where(LIVE).order_by(User.id).limit(per_page).offset((page - 1) * per_page)
+    return Page.numbered(list(db.session.scalars(rows)), total, page, per_page)
+
+
+def one(user_id: int) -> User:
+    """The user of this id.
+
+    :raises NotFound: there is none, or it was deleted.
+    """
+    user = db.session.scalar(select(User).where(User.id == user_id, LIVE))
+    if user is None:
+        raise NotFound("User not found")
+    return user
+
+
+def still_here(actor: User) -> None:
+    """Hold the actor's row until the commit, so that he cannot be deleted while something is made in his name.
+
+    :raises Unauthorized: he was deleted or disabled since the guard let him in.
+    """
+    living = select(User.id).where(User.id == actor.id, LIVE, User.disabled_at.is_(None))
+    if db.session.scalar(living.with_for_update(read=True, key_share=True)) is None:
+        raise Unauthorized("Token has been revoked", code="revoked_token")
+
+
+def register(
+    actor: User | None, *, username: str, password: str, role: str = "user", easy: bool = False, **data: Any
+) -> User:
+    """Make an account. `easy` lets a password pass that is easy to guess.
+
+    :raises Forbidden: `role` is more than the actor may give.
+    :raises Invalid: the name or the password is not good enough.
+    :raises Taken: the name is in use.
+    """
+    name = _name(username)
+    _check_password(password, name, easy)
+    actor_id = actor.id if actor else None
+    if usernames.owner(name):
+        raise Taken("username", "Username already exists")
+    end_read()
+    password_hash = passwords.hash_of(password)
+    with atomic():
+        if not policies.can_give_role(db.session.get(User, actor_id) if actor_id else None, role):
+            raise Forbidden("Admin access required")
+        user = User(username=name, username_key=usernames.key(name), password_hash=password_hash, role=role, **data)
+        db.session.add(user)
+        _flush_name()
+    return user
+
+
+def change(actor: User, user_id: int, *, session_id: str, easy: bool = False, **data: Any) -> User:
+    """Change what is given of `username`, `password` (with `current_password`), `role` and the personal data.
+
+    A new password ends the user's sessions other than `session_id`; `easy` lets it be easy to guess.
+
+    :raises Forbidden, NotFound, Invalid, Taken, Conflict: the last admin cannot be demoted.
+    """
+    password_hash = _new_password_hash(actor, user_id, easy, data)
+    with atomic():
+        user = one(user_id)
+        if not policies.can_edit_user(actor, user):
+            raise Forbidden("You can only edit your own account unless you are an admin")
+        role = data.pop("role", user.role)
+        if role != user.role:
+            _change_role(actor, user, role)
+        if "username" in data:
+            user.username = _name(data.pop("username"))
+            user.username_key = usernames.key(user.username)
+            _flush_name()
+        for name, value in data.items():
+            setattr(user, name, value)
+        if password_hash is not None:
+            user.password_hash = password_hash
+            sessions.revoke_all(user.id, keep=session_id if actor.id == user.id else None)
+    return user
+
+
+def delete(actor: User, user_id: int) -> None:
+    """Delete an account: it and its posts go to the trash, its sessions end, its name is free again.
+
+    :raises Forbidden, NotFound, Conflict: the last admin cannot be deleted.
+    """
+    with atomic():
+        if not policies.can_delete_user(actor):
+            raise Forbidden("Admin access required")
+        user = one(user_id)
+        if user.is_admin:
+            _keep_one_admin(user)
+        user.deleted_at = now()
+        user.username_key = None
+        trash = update(Post).where(Post.user_id == user.id, Post.deleted_at.is_(None))
+        db.session.execute(trash.values(deleted_at=user.deleted_at))
+        sessions.revoke_all(user.id)
+
+
+def promote(username: str, role: str = "admin") -> User:
+    """Give a user a role, from the command line.
+
+    :raises NotFound, Conflict: the last admin cannot be demoted.
+    """
+    with atomic():
+        user = usernames.owner(username)
+        if user is None:
+            raise NotFound("User not found")
+        if user.is_admin and role != "admin":
+            _keep_one_admin(user)
+        user.role = role
+    return user
+
+
+def set_disabled(username: str, disabled: bool) -> User:
+    """Shut an account, which ends its sessions at once, or open it again.
+
+    :raises NotFound, Conflict: the last admin cannot be shut out.
+    """
+    with atomic():
+        user = usernames.owner(username)
+        if user is None:
+            raise NotFound("User not found")
+        if disabled and user.is_admin:
+            _keep_one_admin(user)
+        user.disabled_at = now() if disabled else None
+        if disabled:
+            sessions.revoke_all(user.id)
+    return user
+
+
+def _name(username: str) -> str:
+    try:
+        name = usernames.enforce(username)
+        usernames.key(name)
+    except ValueError:
+        message = "Letters, digits and -_.@+ in any script, without spaces"
+        raise Invalid("Invalid username", errors=(FieldError("username", "invalid", message),)) from None
+    return name
+
+
+def _check_password(password: str, username: str, easy: bool) -> None:
+    if not easy and (fault := passwords.fault(password, username)):
+        raise Invalid("Password too weak", errors=(FieldError("password", "too_weak", f"The password {fault}"),))
+
+
+def _flush_name() -> None:
+    """Let the database say whether the name is taken, whoever registers it at the same time."""
+    try:
+        db.session.flush()
+    except exc.IntegrityError as error:
+        if "username_key" in str(error.orig):
+            raise Taken("username", "Username already exists") from error
+        raise
+
+
+def _new_password_hash(actor: User, user_id: int, easy: bool, data: dict[str, Any]) -> str | None:
+    """Check `current_password` and hash the new one: before the transaction, since bcrypt takes a while."""
+    current, password = data.pop("current_password", None), data.pop("password", None)
+    if password is None:
+        return None
+    user = one(user_id)
+    if not policies.can_edit_user(actor, user):
+        raise Forbidden("You can only edit your own account unless you are an admin")
+    _check_password(password, data.get("username", user.username), easy)
+    free, known = policies.can_set_password_freely(actor, user), user.password_hash
+    end_read()
+    if not free and not passwords.matches(current or "", known):
+        wrong = FieldError("current_password", "wrong", "The current password is needed, and right")
+        raise Invalid("Current password is wrong", errors=(wrong,))
+    return passwords.hash_of(password)
+
+
+def _change_role(actor: User, user: User, role: str) -> None:
+    if not actor.is_admin:
+        raise Forbidden("Admin access required")
+    if user.is_admin:
+        _keep_one_admin(user)
+    user.role = role
+
+
+def _keep_one_admin(user: User) -> None:
+    """Locks the admins in the order of their ids, so that two of them cannot demote each other at once."""
+    living = select(User.id).where(User.role == "admin", LIVE, User.disabled_at.is_(None))
+    others = [id for id in db.session.scalars(living.order_by(User.id).with_for_update()) if id != user.id]
+    if not others:
+        raise Conflict("The last admin cannot be deleted, demoted or disabled", code="last_admin")

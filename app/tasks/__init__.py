@@ -1,0 +1,33 @@
+"""Celery's shells: a task for each subscriber's name in `app/events.py`. Each takes ids and may run twice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Task
+from celery.signals import worker_process_init
+from flask import Flask
+
+from app.extensions import celery, db
+from app.tasks import notify  # noqa: F401  (registers its tasks)
+from app.tasks.settings import celery_settings
+
+
+def init_app(app: Flask) -> None:
+    """Bind Celery to the app: its settings, and an application context around each task."""
+
+    class ContextTask(Task):  # type: ignore[type-arg]
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            with app.app_context():
+                return super().__call__(*args, **kwargs)
+
+    celery.Task = ContextTask
+    celery.conf.update(celery_settings(app.config["BROKER_URL"]))
+    celery.set_default()
+    app.extensions["celery"] = celery
+
+    @worker_process_init.connect(weak=False)
+    def forget_inherited_connections(**_: Any) -> None:
+        """A forked child must not speak on its parent's connections, nor close them."""
+        with app.app_context():
+            db.engine.dispose(close=False)

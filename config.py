@@ -1,0 +1,216 @@
+"""Every setting of Broadsheet: name, type, default and meaning.
+
+This module alone reads the environment and the `.env` beside `run.py`. `docs/settings.md` and `.env.example` are
+written from the table below and a test compares them with it (`python config.py docs|env` prints them).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dotenv import dotenv_values
+from marshmallow import ValidationError, fields, validate
+
+ROOT = Path(__file__).resolve().parent
+UNIX_SOCKET_PATH_BYTES = 100  # the kernel's limit is 108 (unix(7)); redis appends to it while it binds
+PLACEHOLDERS = {"change-me", "changeme", "secret", "dev", "replace-this-with-32-random-bytes-or-more"}
+
+
+class ConfigError(Exception):
+    """A setting is missing or wrong. Its text is one line that names the setting and says what to set."""
+
+
+class Strings(fields.List):
+    """A comma-separated list."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
+        parts = [part.strip() for part in value.split(",") if part.strip()]
+        return list(super()._deserialize(parts, attr, data, **kwargs))
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One line of the table. `default` is text, as it would stand in the environment, or None for «none»."""
+
+    name: str
+    field: fields.Field[Any]
+    default: str | None
+    meaning: str
+
+
+def _whole(low: int, high: int) -> fields.Integer:
+    return fields.Integer(validate=validate.Range(low, high))
+
+
+def _one_of(*choices: str) -> fields.String:
+    return fields.String(validate=validate.OneOf(choices))
+
+
+def _url(*schemes: str) -> fields.String:
+    pattern = rf"^({'|'.join(map(re.escape, schemes))})"
+    return fields.String(validate=validate.Regexp(pattern, error=f"must begin with one of: {', '.join(schemes)}"))
+
+
+REDIS = ("redis://", "rediss://", "unix://")
+BROKERS = ("redis://", "rediss://", "redis+socket://", "sentinel://", "amqp://", "amqps://")
+DATABASES = ("sqlite:///", "postgresql://", "postgres://", "postgresql+psycopg://")
+
+SETTINGS = (
+    Setting("APP_ENV", _one_of("development", "production"), "development", "`production` refuses weak settings"),
+    Setting("SECRET_KEY", fields.String(), None, "signs tokens, 32 bytes or more; `make run` makes one when unset"),
+    Setting("DATA_DIR", fields.String(), "var", "what is kept on disk; relative to `run.py`"),
+    Setting("HOST", fields.String(), "127.0.0.1", "the address to listen on"),
+    Setting("PORT", _whole(1, 65535), "5000", "the TCP port to listen on"),
+    Setting("WORKERS", _whole(1, 256), "2", "web server processes"),
+    Setting("THREADS", _whole(1, 256), "8", "threads of each web server process"),
+    Setting("DATABASE_URL", _url(*DATABASES), None, "SQLite or PostgreSQL; unset: SQLite in `DATA_DIR`"),
+    Setting("REDIS_URL", _url(*REDIS), None, "the Redis of the cache; unset: one of our own"),
+    Setting("BROKER_URL", _url(*BROKERS), None, "Celery's broker; unset: a second Redis of our own"),
+    Setting("CACHE_TYPE", fields.String(), "app.caching.far.FarCache", "Flask-Caching's backend for the far cache"),
+    Setting("CACHE_REDIS_URL", _url(*REDIS), None, "the far cache's Redis; unset: `REDIS_URL`"),
+    Setting(
+        "CACHE_DEFAULT_TIMEOUT", _whole(1, 31_536_000), "300", "seconds that an entry is kept, unless its route says"
+    ),
+    Setting("CACHE_KEY_PREFIX", fields.String(), "broadsheet:", "what each key in the cache's Redis begins with"),
+    Setting(
+        "CACHE_THRESHOLD", _whole(1, 10_000_000), "10000", "entries at most, near (each process) and in SimpleCache"
+    ),
+    Setting("CACHE_NEAR_BYTES", _whole(0, 2**40), "67108864", "bytes at most in the near cache of each process"),
+    Setting("V1_TOKEN_HOURS", _whole(1, 8760), "24", "how long a v1 token lives"),
+    Setting("BCRYPT_LOG_ROUNDS", _whole(4, 20), "12", "cost of a password hash; production refuses less than 12"),
+    Setting(
+        "TRUSTED_HOSTS",
+        Strings(fields.String()),
+        "localhost,127.0.0.1,[::1]",
+        "hosts answered for; `.name` is a domain",
+    ),
+    Setting("TRUSTED_PROXIES", _whole(0, 10), "0", "proxies in front that set X-Forwarded-For"),
+    Setting("CORS_ORIGINS", Strings(fields.String()), "", "origins of frontends, or `*`"),
+    Setting("MAX_BODY_BYTES", _whole(1024, 2**30), "1048576", "bytes at most in a request's body"),
+    Setting(
+        "WRITES_PER_MINUTE", _whole(1, 10**6), "300", "writes a minute of one user or, without a token, one address"
+    ),
+    Setting(
+        "SMTP_URL",
+        _url("smtp://", "smtps://"),
+        None,
+        "`smtp://user:password@host:587?starttls=1`; unset: files in `DATA_DIR/mail`",
+    ),
+    Setting("MAIL_FROM", fields.Email(), "broadsheet@localhost.localdomain", "the sender of mail"),
+    Setting("LOG_LEVEL", _one_of("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", "the least level that is logged"),
+    Setting("LOG_FORMAT", _one_of("text", "json"), "text", "one line for a person, or one JSON object, for each event"),
+)
+
+
+def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Read and check every setting.
+
+    :param environ: the variables to read; by default the process's environment over the `.env` beside `run.py`.
+    :return: setting name -> typed value, together with what is derived (`SQLALCHEMY_DATABASE_URI`, `REDIS_SOCKET` …).
+    :raises ConfigError: on the first setting that is missing or wrong.
+    """
+    if environ is None:
+        environ = {k: v for k, v in dotenv_values(ROOT / ".env").items() if v is not None} | dict(os.environ)
+    values = {setting.name: _read(setting, environ) for setting in SETTINGS}
+    _check_old_cache_names(values["CACHE_TYPE"])
+    data = values["DATA_DIR"] = str((ROOT / values["DATA_DIR"]).resolve())
+    values["SECRET_KEY"] = values["SECRET_KEY"] or _kept_secret(Path(data), values["APP_ENV"])
+    _check_secret(values["SECRET_KEY"])
+    if values["APP_ENV"] == "production":
+        _check_production(values, environ)
+    return values | _derived(values)
+
+
+def _read(setting: Setting, environ: Mapping[str, str]) -> Any:
+    text = environ.get(setting.name) or setting.default
+    if text is None:
+        return None
+    try:
+        return setting.field.deserialize(text)
+    except ValidationError as error:
+        reason = error.messages[0] if isinstance(error.messages, list) else error.messages
+        raise ConfigError(f"{setting.name}: {reason} ({setting.meaning})") from None
+
+
+def _check_old_cache_names(name: str) -> None:
+    if new := {"simple": "SimpleCache", "redis": "RedisCache"}.get(name):
+        raise ConfigError(
+            f"CACHE_TYPE: Flask-Caching no longer knows «{name}»: set SimpleCache or RedisCache (here {new})"
+        )
+
+
+def _kept_secret(data: Path, env: str) -> str | None:
+    """The secret that `make run` wrote on its first start; production wants one that is not lost with a disk."""
+    kept = data / "secret"
+    return kept.read_text().strip() if env == "development" and kept.exists() else None
+
+
+def _check_secret(secret: str | None) -> None:
+    if not secret:
+        raise ConfigError(
+            "SECRET_KEY: set it to 32 random bytes or more (`python -c 'import secrets; print(secrets.token_hex(32))'`)"
+        )
+    if len(secret.encode()) < 32 or secret.lower() in PLACEHOLDERS or len(set(secret)) < 8:
+        raise ConfigError("SECRET_KEY: too weak; set it to 32 random bytes or more (RFC 8725 §3.5)")
+
+
+def _check_production(values: dict[str, Any], environ: Mapping[str, str]) -> None:
+    if not environ.get("TRUSTED_HOSTS"):
+        raise ConfigError("TRUSTED_HOSTS: in production set the host names that are answered for")
+    if values["BCRYPT_LOG_ROUNDS"] < 12:
+        raise ConfigError("BCRYPT_LOG_ROUNDS: production wants 12 or more")
+    for name in ("FLASK_DEBUG", "TESTING"):
+        if environ.get(name, "").lower() not in ("", "0", "false"):
+            raise ConfigError(f"{name}: must not be set in production")
+
+
+def _derived(values: dict[str, Any]) -> dict[str, Any]:
+    data = Path(values["DATA_DIR"])
+    sockets = _socket_dir(data)
+    redis_url = values["REDIS_URL"] or f"unix://{sockets}/cache.sock"
+    broker = values["BROKER_URL"] or f"redis+socket://{sockets}/broker.sock"
+    database = values["DATABASE_URL"] or f"sqlite:///{data}/broadsheet.db"
+    return {
+        "EMBEDDED_CACHE": None if values["REDIS_URL"] else f"{sockets}/cache.sock",
+        "EMBEDDED_BROKER": None if values["BROKER_URL"] else f"{sockets}/broker.sock",
+        "REDIS_URL": redis_url,
+        "BROKER_URL": broker,
+        "CACHE_REDIS_URL": values["CACHE_REDIS_URL"] or redis_url,
+        "SQLALCHEMY_DATABASE_URI": re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", database),
+        "BCRYPT_HANDLE_LONG_PASSWORDS": True,  # from the first day and never changed: hashes depend on it
+        "RESTX_MASK_SWAGGER": False,
+        "RESTX_ERROR_404_HELP": False,
+        "ERROR_INCLUDE_MESSAGE": False,
+    }
+
+
+def _socket_dir(data: Path) -> Path:
+    """Where embedded servers have their sockets: in DATA_DIR, or in a temporary folder if that path is too long."""
+    inside = data / "run"
+    if len(str(inside / "supervisor.sock").encode()) < UNIX_SOCKET_PATH_BYTES:
+        return inside
+    digest = hashlib.sha256(str(data).encode()).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"broadsheet-{os.getuid()}-{digest}"
+
+
+def as_markdown() -> str:
+    """The table as `docs/settings.md` shows it."""
+    rows = [f"| `{s.name}` | {f'`{s.default}`' if s.default else '–'} | {s.meaning} |" for s in SETTINGS]
+    return "\n".join(["# Settings", "", "| name | default | meaning |", "|---|---|---|", *rows, ""])
+
+
+def as_env_example() -> str:
+    """The table as `.env.example` shows it: every setting, commented out."""
+    return "\n".join(f"# {s.meaning}\n# {s.name}={s.default or ''}\n" for s in SETTINGS)
+
+
+if __name__ == "__main__":
+    print({"docs": as_markdown, "env": as_env_example}[sys.argv[1]](), end="")
