@@ -21,13 +21,13 @@ TABLES = (
         (xid xid8 NOT NULL DEFAULT pg_current_xact_id(), slot integer NOT NULL, token bigint NOT NULL)""",
     "CREATE INDEX IF NOT EXISTS ix_cache_moves_slot ON cache_moves (slot)",
 )
-FILL = f"""INSERT INTO cache_generations SELECT slot, {TOKEN} FROM generate_series(:low, :high) AS slot
+FILL = f"""INSERT INTO cache_generations SELECT slot, {TOKEN} FROM generate_series(CAST(:low AS integer), CAST(:high AS integer)) AS slot
     ON CONFLICT DO NOTHING"""
 REBASE = f"UPDATE cache_generations SET base = {TOKEN}"
 EVENTS = {
-    "insert": "REFERENCING NEW TABLE AS new",
-    "update": "REFERENCING OLD TABLE AS old NEW TABLE AS new",
-    "delete": "REFERENCING OLD TABLE AS old",
+    "insert": "REFERENCING NEW TABLE AS present",
+    "update": "REFERENCING OLD TABLE AS former NEW TABLE AS present",
+    "delete": "REFERENCING OLD TABLE AS former",
     "truncate": "",
 }
 
@@ -42,7 +42,8 @@ def installed(connection: Connection) -> dict[str, str]:
     """Trigger name -> its function's body; of one that does not fire for replicated rows too, its state instead."""
     rows = connection.execute(
         text(
-            """SELECT t.tgname AS name, CASE t.tgenabled WHEN 'A' THEN f.prosrc ELSE 'enabled: ' || t.tgenabled END AS body
+            """SELECT t.tgname AS name,
+                CASE t.tgenabled WHEN 'A' THEN f.prosrc ELSE concat('enabled: ', t.tgenabled) END AS body
             FROM pg_trigger t JOIN pg_proc f ON f.oid = t.tgfoid JOIN pg_class c ON c.oid = t.tgrelid
             WHERE NOT t.tgisinternal AND t.tgname LIKE 'cache\\_%' AND pg_table_is_visible(c.oid)"""
         )
@@ -88,7 +89,7 @@ def _slots(rule: Stales, key: str, event: str) -> str:
     if rule.by is None:
         return f"SELECT {rule.family.slot} AS slot WHERE EXISTS (SELECT 1 FROM {rows})"
     # A modulo before the cast: ids have 64 bits, slots have 32. A NULL foreign key has no slot.
-    member = f"({rule.family.slot + 1} + member % {rule.family.size})::integer"
+    member = f"({rule.family.slot + 1} + mod(member, {rule.family.size}))::integer"
     few = (
         f"SELECT DISTINCT {member} AS slot FROM (SELECT unnest(ARRAY[{values}]) AS member FROM {rows}) members "
         "WHERE member IS NOT NULL"
@@ -99,10 +100,12 @@ def _slots(rule: Stales, key: str, event: str) -> str:
 def _rows(rule: Stales, key: str, event: str) -> tuple[str, str]:
     """The changed rows, and the member columns in them: old and new, since a foreign key may move."""
     if event == "insert":
-        return "new", f"new.{rule.by}"
+        return "present", f"present.{rule.by}"
     if event == "delete":
-        return "old", f"old.{rule.by}"
+        return "former", f"former.{rule.by}"
     columns = sorted({*rule.when, key} | ({rule.by} if rule.by else set()))
-    before, after = (", ".join(f"{side}.{c}" for c in columns) for side in ("old", "new"))
-    changed = f"old FULL JOIN new ON old.{key} = new.{key} WHERE ROW({before}) IS DISTINCT FROM ROW({after})"
-    return changed, f"old.{rule.by}, new.{rule.by}"
+    before, after = (", ".join(f"{side}.{c}" for c in columns) for side in ("former", "present"))
+    changed = (
+        f"former FULL JOIN present ON former.{key} = present.{key} WHERE ROW({before}) IS DISTINCT FROM ROW({after})"
+    )
+    return changed, f"former.{rule.by}, present.{rule.by}"
