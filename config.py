@@ -110,6 +110,11 @@ SETTINGS = (
 )
 
 
+def environment() -> dict[str, str]:
+    """The variables to read settings from: the process's environment over the `.env` beside `run.py`."""
+    return {k: v for k, v in dotenv_values(ROOT / ".env").items() if v is not None} | dict(os.environ)
+
+
 def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Read and check every setting.
 
@@ -117,8 +122,7 @@ def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
     :return: setting name -> typed value, together with what is derived (`SQLALCHEMY_DATABASE_URI`, `REDIS_SOCKET` …).
     :raises ConfigError: on the first setting that is missing or wrong.
     """
-    if environ is None:
-        environ = {k: v for k, v in dotenv_values(ROOT / ".env").items() if v is not None} | dict(os.environ)
+    environ = environment() if environ is None else environ
     values = {setting.name: _read(setting, environ) for setting in SETTINGS}
     _check_old_cache_names(values["CACHE_TYPE"])
     data = values["DATA_DIR"] = str((ROOT / values["DATA_DIR"]).resolve())
@@ -187,6 +191,7 @@ def _derived(values: dict[str, Any]) -> dict[str, Any]:
         "SQLALCHEMY_DATABASE_URI": re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", database),
         "BCRYPT_HANDLE_LONG_PASSWORDS": True,  # from the first day and never changed: hashes depend on it
         "RESTX_MASK_SWAGGER": False,
+        "RESTX_INCLUDE_ALL_MODELS": True,  # nested schemas dangle otherwise
         "RESTX_ERROR_404_HELP": False,
         "ERROR_INCLUDE_MESSAGE": False,
     }

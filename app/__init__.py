@@ -61,4 +61,4 @@ def _wrap(app: Flask, settings: dict[str, Any]) -> None:
     proxies = settings["TRUSTED_PROXIES"]
     if proxies:
         layers = ProxyFix(layers, x_for=proxies, x_proto=proxies)
-    app.wsgi_app = layers  # type: ignore[method-assign]
+    app.wsgi_app = layers  # type: ignore[method-assign,assignment]

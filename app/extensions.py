@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery import Celery
 from flask_bcrypt import Bcrypt
@@ -43,6 +43,10 @@ class Base(DeclarativeBase):
 
 # Nothing expires at commit: an answer shows what was written without asking again. `atomic()` expires all as it begins.
 db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
+if TYPE_CHECKING:
+    Model = Base
+else:
+    Model = db.Model  # made from Base while the module runs, so that type checkers cannot see it
 ma = Marshmallow()
 bcrypt = Bcrypt()
 migrate = Migrate(render_as_batch=True, compare_type=True)

@@ -27,12 +27,12 @@ def publish_due() -> int:
     claimed = outbox.claim()
     published = 0
     try:
-        for message_id, subscriber in claimed:
-            celery.send_task(subscriber, args=[message_id])
+        for due in claimed:
+            celery.send_task(due.subscriber, args=[due.id, due.attempts])
             published += 1
     except Exception as error:  # kombu raises what its transport raises
         log.warning("the broker does not answer, %s messages wait: %s", len(claimed) - published, error)
-        outbox.release([message_id for message_id, _ in claimed[published:]])
+        outbox.release([due.id for due in claimed[published:]])
         raise ConnectionError from error
     return published
 

@@ -24,6 +24,7 @@ from sqlalchemy import create_engine, event, text
 from sqlalchemy.engine import Engine
 
 from app import create_app, tokens
+from app.caching import cache
 from app.extensions import db
 from app.models import Post, Session, User
 from app.models.base import now
@@ -122,6 +123,7 @@ def app(environ: dict[str, str]) -> Iterator[Flask]:
     with app.app_context():
         upgrade()
     yield app
+    cache.source.close()
     with app.app_context():
         db.engine.dispose()
 

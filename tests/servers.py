@@ -111,9 +111,11 @@ class Redis(Process):
 class WebServer(Process):
     """Our app on granian with several worker processes."""
 
-    def __init__(self, environ: Mapping[str, str], workers: int = 2, threads: int = 4) -> None:
+    def __init__(
+        self, environ: Mapping[str, str], workers: int = 2, threads: int = 4, factory: str = "app:create_app"
+    ) -> None:
         self.port = free_port()
-        command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--factory", "app:create_app"]
+        command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--factory", factory]
         command += ["--host", "127.0.0.1", "--port", str(self.port)]
         command += ["--workers", str(workers), "--blocking-threads", str(threads), "--respawn-failed-workers"]
         super().__init__(*command, environ=environ)

@@ -7,7 +7,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import redis
@@ -31,7 +31,7 @@ class BytesOrJSON(BaseSerializer):
             return str(value).encode()
         return b"b" + value if isinstance(value, bytes) else b"j" + orjson.dumps(value)
 
-    def loads(self, value: bytes | None, *_: Any, **__: Any) -> Any:
+    def loads(self, value: bytes | None, *_: Any, **__: Any) -> Any:  # type: ignore[override]
         """What `dumps` made, or None."""
         if not value:
             return None
@@ -69,7 +69,7 @@ class FarCache(RedisCache):
     """
 
     def __init__(self, client: redis.Redis, prefix: str, **options: Any) -> None:
-        super().__init__(host=client, key_prefix=self._prefix, **options)
+        super().__init__(host=client, key_prefix=cast(Any, self._prefix), **options)  # cachelib takes a function
         self._base = prefix
         self._client = client
         self._breaker = Breaker()
@@ -90,6 +90,18 @@ class FarCache(RedisCache):
         """Forget everything that was kept through this prefix."""
         fresh = secrets.token_hex(4)
         return bool(self._breaker.call(lambda: self._client.set(f"{self._base}namespace", fresh), False))
+
+    def get_many(self, *keys: str) -> list[Any]:
+        """The values, None for what is not there."""
+        return [self.get(key) for key in keys]
+
+    def set_many(self, mapping: dict[str, Any], timeout: Any = None) -> list[Any]:
+        """Keep all; the keys that were kept."""
+        return [key for key, value in mapping.items() if self.set(key, value, timeout)]
+
+    def delete_many(self, *keys: str) -> list[Any]:
+        """Forget all; the keys that are gone."""
+        return [key for key in keys if self.delete(key)]
 
     def _prefix(self) -> str:
         namespace = self._client.get(f"{self._base}namespace")
@@ -118,6 +130,3 @@ for _name, _otherwise in {
     "unlink": 0,
 }.items():
     setattr(FarCache, _name, _guarded(_name, _otherwise))
-FarCache.get_many = lambda self, *keys: [self.get(key) for key in keys]
-FarCache.set_many = lambda self, mapping, timeout=None: [k for k, v in mapping.items() if self.set(k, v, timeout)]
-FarCache.delete_many = lambda self, *keys: [key for key in keys if self.delete(key)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-import threading
+from collections import deque
 from typing import Any, Protocol
 
 import psycopg
@@ -28,52 +28,71 @@ class Source(Protocol):
     def read(self, slots: tuple[int, ...]) -> Generations | None:
         """The present generations of the slots, in their order."""
 
+    def close(self) -> None:
+        """Close the connections that nobody uses just now."""
+
 
 class SQLiteSource:
-    """A connection for each thread that never writes and is in no transaction.
+    """Connections that never write and are in no transaction, each used by one thread at a time.
 
     `PRAGMA data_version` is unchanged as long as nobody else, in any process, has committed; what was read under it
-    needs no second look.
+    on the same connection needs no second look.
     """
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._own = threading.local()
+        self._idle: deque[_SQLiteReader] = deque()
 
     def read(self, slots: tuple[int, ...]) -> Generations | None:
         """See `Source`."""
+        reader = None
         try:
-            return self._read(slots)
+            try:
+                reader = self._idle.pop()
+            except IndexError:
+                reader = _SQLiteReader(self._path)
+            generations = reader.read(slots)
         except sqlite3.Error as error:
             log.warning("generations cannot be read: %s", error)
-            self._own.__dict__.clear()
+            if reader is not None:
+                reader.connection.close()
             return None
+        self._idle.append(reader)
+        return generations
 
-    def _read(self, slots: tuple[int, ...]) -> Generations | None:
-        own = self._own.__dict__
-        if "connection" not in own:
-            own.update(connection=self._connect(), version=None, known={})
-        version = own["connection"].execute("PRAGMA data_version").fetchone()[0]
-        if version != own["version"]:
-            own.update(version=version, known={})
-        known: dict[int, int] = own["known"]
-        unknown = [slot for slot in slots if slot not in known]
+    def close(self) -> None:
+        """See `Source`."""
+        while self._idle:
+            self._idle.pop().connection.close()
+
+
+class _SQLiteReader:
+    """A connection, the data_version that it last saw, and what was read under that."""
+
+    def __init__(self, path: str) -> None:
+        timeout = BUSY_TIMEOUT_MS / 1000
+        self.connection = sqlite3.connect(path, isolation_level=None, timeout=timeout, check_same_thread=False)
+        self.connection.execute("PRAGMA query_only=ON")
+        self._version: int | None = None
+        self._known: dict[int, int] = {}
+
+    def read(self, slots: tuple[int, ...]) -> Generations | None:
+        """See `Source`."""
+        (version,) = self.connection.execute("PRAGMA data_version").fetchone()
+        if version != self._version:
+            self._version, self._known = version, {}
+        unknown = [slot for slot in slots if slot not in self._known]
         if unknown:
             marks = ",".join("?" * len(unknown))
-            rows = own["connection"].execute(f"SELECT * FROM cache_generations WHERE slot IN ({marks})", unknown)
-            known.update(rows.fetchall())
-        if any(slot not in known for slot in unknown):
+            rows = self.connection.execute(f"SELECT * FROM cache_generations WHERE slot IN ({marks})", unknown)
+            self._known.update(rows.fetchall())
+        if any(slot not in self._known for slot in unknown):
             return None
-        return tuple(known[slot] for slot in slots)
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000)
-        connection.execute("PRAGMA query_only=ON")
-        return connection
+        return tuple(self._known[slot] for slot in slots)
 
 
 class PostgreSQLSource:
-    """A connection for each thread, in autocommit, and one prepared statement."""
+    """Connections in autocommit, each used by one thread at a time, and one prepared statement."""
 
     READ = """SELECT g.slot, g.base # coalesce(bit_xor(m.token), 0), count(m.token)
         FROM cache_generations g LEFT JOIN cache_moves m ON m.slot = g.slot
@@ -85,45 +104,59 @@ class PostgreSQLSource:
 
     def __init__(self, url: URL) -> None:
         self._dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
-        self._own = threading.local()
+        self._idle: deque[psycopg.Connection[Any]] = deque()
 
     def read(self, slots: tuple[int, ...]) -> Generations | None:
-        """See `Source`. A connection that has died is made anew once."""
-        for _ in range(2):
-            reused = hasattr(self._own, "connection")
+        """See `Source`. Connections that died while idle are thrown away; a new one that fails is the end."""
+        while True:
             try:
-                return self._read(slots)
+                connection, fresh = self._idle.pop(), False
+            except IndexError:
+                connection, fresh = self._connect(), True
+            if connection is None:
+                return None
+            try:
+                generations = self._read(connection, slots)
             except psycopg.Error as error:
-                if hasattr(self._own, "connection"):
-                    self._own.connection.close()
-                    del self._own.connection
-                if not reused:
+                connection.close()
+                if fresh:
                     log.warning("generations cannot be read: %s", error)
-                    break
-        return None
+                    return None
+            else:
+                self._idle.append(connection)
+                return generations
 
-    def _read(self, slots: tuple[int, ...]) -> Generations | None:
-        if not hasattr(self._own, "connection"):
-            self._own.connection = self._connect()
-        rows = self._own.connection.execute(self.READ, (list(slots),), prepare=True).fetchall()
+    def close(self) -> None:
+        """See `Source`."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def _read(self, connection: psycopg.Connection[Any], slots: tuple[int, ...]) -> Generations | None:
+        rows = connection.execute(self.READ, (list(slots),), prepare=True).fetchall()
         if len(rows) != len(slots):
             return None
         if sum(moves for _, _, moves in rows) >= FOLD_FROM:
-            self._fold()
+            self._fold(connection)
         known = {slot: generation for slot, generation, _ in rows}
         return tuple(known[slot] for slot in slots)
 
-    def _fold(self) -> None:
+    def _fold(self, connection: psycopg.Connection[Any]) -> None:
         """XOR old moves into the base: no generation changes. One process at a time; the others go on."""
-        connection = self._own.connection
         with connection.transaction():
-            if connection.execute("SELECT pg_try_advisory_xact_lock(hashtext('cache_moves'))").fetchone()[0]:
+            (alone,) = connection.execute("SELECT pg_try_advisory_xact_lock(hashtext('cache_moves'))").fetchone() or (
+                0,
+            )
+            if alone:
                 connection.execute(self.FOLD, (FOLD_AT_MOST,))
 
-    def _connect(self) -> psycopg.Connection[Any]:
-        return psycopg.connect(
-            self._dsn, autocommit=True, connect_timeout=2, tcp_user_timeout=2000, options=POSTGRESQL_OPTIONS
-        )
+    def _connect(self) -> psycopg.Connection[Any] | None:
+        try:
+            return psycopg.connect(
+                self._dsn, autocommit=True, connect_timeout=2, tcp_user_timeout=2000, options=POSTGRESQL_OPTIONS
+            )
+        except psycopg.Error as error:
+            log.warning("generations cannot be read: %s", error)
+            return None
 
 
 def source_for(url: URL) -> Source:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from types import ModuleType
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, PrimaryKeyConstraint, UniqueConstraint, text
 
 from app.caching import triggers_postgresql, triggers_sqlite
 from app.caching.dependencies import FAMILIES, MAP, Stales
@@ -32,13 +32,10 @@ def watched() -> list[Watched]:
         table = db.metadatas[None].tables[model.__tablename__]  # type: ignore[attr-defined]
         (key,) = (column.name for column in table.primary_key)
         unique = {tuple(column.name for column in index.columns) for index in table.indexes if index.unique}
-        unique |= {tuple(c.name for c in rule.columns) for rule in table.constraints if _is_unique(rule)}
+        kinds = (UniqueConstraint, PrimaryKeyConstraint)
+        unique |= {tuple(c.name for c in rule.columns) for rule in table.constraints if isinstance(rule, kinds)}
         tables.append(Watched(table.name, key, rules, tuple(sorted(unique))))
     return tables
-
-
-def _is_unique(constraint: object) -> bool:
-    return type(constraint).__name__ in ("UniqueConstraint", "PrimaryKeyConstraint")
 
 
 def install(connection: Connection) -> None:

@@ -21,7 +21,8 @@ TABLES = (
         (xid xid8 NOT NULL DEFAULT pg_current_xact_id(), slot integer NOT NULL, token bigint NOT NULL)""",
     "CREATE INDEX IF NOT EXISTS ix_cache_moves_slot ON cache_moves (slot)",
 )
-FILL = f"""INSERT INTO cache_generations SELECT slot, {TOKEN} FROM generate_series(CAST(:low AS integer), CAST(:high AS integer)) AS slot
+FILL = f"""INSERT INTO cache_generations
+    SELECT slot, {TOKEN} FROM generate_series(CAST(:low AS integer), CAST(:high AS integer)) AS slot
     ON CONFLICT DO NOTHING"""
 REBASE = f"UPDATE cache_generations SET base = {TOKEN}"
 EVENTS = {
@@ -67,7 +68,7 @@ def create(table: Watched) -> list[str]:
     for event, transition in EVENTS.items():
         name = f"cache_{table.table}_{event}"
         statements += [
-            f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT "
+            f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT "
             f"AS $${_body(table, event)}$$",
             f"CREATE TRIGGER {name} AFTER {event.upper()} ON {table.table} {transition} "
             f"FOR EACH STATEMENT EXECUTE FUNCTION {name}()",

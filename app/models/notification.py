@@ -7,11 +7,11 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.extensions import db
+from app.extensions import Model
 from app.models.base import Id, Timestamp, now
 
 
-class Notification(db.Model):
+class Notification(Model):
     """A row of the inbox, or a mail. `sent_at` is when the mail server took it."""
 
     __tablename__ = "notifications"

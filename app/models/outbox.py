@@ -8,13 +8,13 @@ from typing import Any
 from sqlalchemy import JSON, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.extensions import db
+from app.extensions import Model
 from app.models.base import Id, Timestamp, now
 
 WAITING = text("done_at IS NULL AND dead_at IS NULL")
 
 
-class OutboxMessage(db.Model):
+class OutboxMessage(Model):
     """One event for one subscriber. `ids` are the event's ids, never text or addresses.
 
     `next_attempt_at`: not to be published before; `attempts`: counted before each run; `dead_at`: given up.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ForeignKey, Index, String, Text, text
 from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.extensions import db
+from app.extensions import Model
 from app.models.base import Id, Timestamp, bounded, now
 
 TITLE_LENGTH = 200
@@ -19,7 +20,7 @@ LIVE = text("deleted_at IS NULL")
 
 def _live_index(name: str, *columns: str) -> Index:
     """An index of the posts that are not in the trash, newest first."""
-    order = [*columns, text("created_at DESC"), text("id DESC")]
+    order: list[Any] = [*columns, text("created_at DESC"), text("id DESC")]
     return Index(name, *order, sqlite_where=LIVE, postgresql_where=LIVE)
 
 
@@ -29,7 +30,7 @@ def _created_at(context: DefaultExecutionContext) -> datetime:
     return created_at
 
 
-class Post(db.Model):
+class Post(Model):
     """A post. With `deleted_at` it is in the trash."""
 
     __tablename__ = "posts"

@@ -7,11 +7,11 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.extensions import db
+from app.extensions import Model
 from app.models.base import Id, Timestamp, now
 
 
-class Session(db.Model):
+class Session(Model):
     """A login. `id` is the `jti` of its tokens, never a token itself."""
 
     __tablename__ = "sessions"

@@ -7,13 +7,13 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.extensions import db
+from app.extensions import Model
 from app.models.base import Id, Timestamp, bounded, now
 
 ROLES = ("user", "admin")
 
 
-class User(db.Model):
+class User(Model):
     """An account. `username_key` is the name as it is compared (RFC 8265, confusables folded); NULL once deleted."""
 
     __tablename__ = "users"

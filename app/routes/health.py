@@ -11,7 +11,7 @@ from sqlalchemy import text
 from app.caching import triggers
 from app.extensions import celery, db
 
-TIMEOUT_SECONDS = 1.0
+TIMEOUT_SECONDS = 1
 
 
 def init_app(app: Flask) -> None:

@@ -7,18 +7,18 @@ from contextlib import contextmanager
 
 from sqlalchemy import exc
 from sqlalchemy.orm import exc as orm_exc
-from sqlalchemy.orm import scoped_session
 
 from app.errors import Conflict, TryAgain
 from app.extensions import db
 
 # deadlock, serialisation failure, lock not available (PostgreSQL, appendix A)
 TRANSIENT = {"40P01", "40001", "55P03"}
+STATE, OPEN, FAILED = "atomic", "open", "failed"  # in `Session.info`, while an atomic() is open
 
 
 @contextmanager
 def atomic() -> Iterator[None]:
-    """All or nothing. Nested, it joins the outermost, which alone commits.
+    """All or nothing. Nested, it joins the outermost, which alone commits; an error within ends that too, though caught.
 
     The outermost ends the transaction in which the guard has read and begins anew: what was read before is read again
     inside (so policies judge the present), and SQLite takes its write lock at BEGIN.
@@ -27,25 +27,31 @@ def atomic() -> Iterator[None]:
     :raises TryAgain: two writers met; nothing was written and the whole handler may run once more.
     """
     session = db.session()
-    if session.info.get("atomic"):
-        with _translated():
-            yield
-            session.flush()
+    if STATE in session.info:
+        try:
+            with _translated():
+                yield
+                session.flush()
+        except BaseException:
+            session.info[STATE] = FAILED
+            raise
         return
     if session.new or session.dirty or session.deleted:
         raise RuntimeError("changes were made outside atomic()")
     session.rollback()
-    session.info["atomic"] = True
+    session.info[STATE] = OPEN
     try:
         with _translated():
             session.connection(execution_options={"immediate": True})
             yield
+            if session.info[STATE] == FAILED:
+                raise RuntimeError("the error of an atomic() within was caught: half of it would be kept")
             session.commit()
     except BaseException:
         session.rollback()
         raise
     finally:
-        session.info.pop("atomic")
+        session.info.pop(STATE)
 
 
 @contextmanager
@@ -70,6 +76,6 @@ def _constraint(error: exc.IntegrityError) -> str:
 
 def end_read() -> None:
     """End the present read transaction, keeping no row of it; inside `atomic()` it does nothing."""
-    session: scoped_session[object] = db.session
-    if not session.info.get("atomic"):
+    session = db.session()
+    if STATE not in session.info:
         session.rollback()

@@ -35,7 +35,7 @@ def notify_admins(event_id: str, post_id: int) -> None:
 
 
 def send_mail(event_id: str, notification_id: int) -> None:
-    """Send one mail, unless it was sent.
+    """Send one mail, unless it was sent, or its user is gone or has taken his address away.
 
     Its Message-ID is always the same: if a worker dies between the mail server's 250 and our commit, the second copy
     is known for one.
@@ -51,17 +51,19 @@ def send_mail(event_id: str, notification_id: int) -> None:
     if found is None:
         return
     notification, user, post = found
+    if not (address := user.email):
+        return
     author = db.session.get(User, post.user_id)
     words = {"name": user.username, "title": post.title, "author": author.username if author else ""}
     subject, text = (table[notification.kind].format(**words) for table in (SUBJECTS, TEXTS))
-    address, key = user.email, f"{notification_id}.{notification.event_id}"
+    key = f"{notification_id}.{notification.event_id}"
     end_read()  # no transaction stays open while the mail server thinks
     mail.send(address, subject, text, key)
     with atomic():
         notification.sent_at = now()
 
 
-def _tell(event_id: str, recipients: Select[tuple[User]], kind: str, post_id: int) -> None:
+def _tell(event_id: str, recipients: Select[User], kind: str, post_id: int) -> None:
     """Write an inbox row and, for who has an address, a mail that is due; once for each (event, user, channel)."""
     with atomic():
         living = recipients.where(User.deleted_at.is_(None))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import random
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
 from sqlalchemy import func, select, update
 
@@ -17,9 +20,28 @@ LEASE = timedelta(seconds=60)  # after this a published message that is not done
 LONGEST_PAUSE_SECONDS = 300
 WAITING = (OutboxMessage.done_at.is_(None), OutboxMessage.dead_at.is_(None))
 
+log = logging.getLogger(__name__)
 
-def claim(limit: int = 100) -> list[tuple[int, str]]:
-    """Take due messages, as (id, subscriber), for LEASE: whoever has not finished by then is taken for dead.
+
+class Due(NamedTuple):
+    """A message to publish. `attempts`: how many were begun until now, by which the next one is known."""
+
+    id: int
+    subscriber: str
+    attempts: int
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What a subscriber is to work on, for the `number`th time."""
+
+    number: int
+    event_id: str
+    ids: dict[str, int]
+
+
+def claim(limit: int = 100) -> list[Due]:
+    """Take due messages for LEASE: whoever has not finished by then is taken for dead.
 
     Two relays never take the same one.
     """
@@ -32,7 +54,7 @@ def claim(limit: int = 100) -> list[tuple[int, str]]:
         rows = db.session.scalars(due.order_by(OutboxMessage.id).with_for_update(skip_locked=True)).all()
         for row in rows:
             row.next_attempt_at = now() + LEASE
-        return [(row.id, row.subscriber) for row in rows]
+        return [Due(row.id, row.subscriber, row.attempts) for row in rows]
 
 
 def release(ids: list[int]) -> None:
@@ -41,22 +63,28 @@ def release(ids: list[int]) -> None:
         db.session.execute(update(OutboxMessage).where(OutboxMessage.id.in_(ids)).values(next_attempt_at=now()))
 
 
-def begin_attempt(message_id: int) -> OutboxMessage | None:
+def begin_attempt(message_id: int, attempts: int, redelivered: bool = False) -> Attempt | None:
     """Count an attempt and commit that, before any work: a task that kills its worker is counted too.
 
-    None: there is nothing to do, since it is done, given up, or this was one attempt too many.
+    A publication is good for one attempt: when workers were away for longer than LEASE, copies of it wait in the
+    broker, and two of them at once would send a mail twice.
+
+    :param attempts: as published.
+    :param redelivered: the broker takes whoever had this publication for dead, so it is good for one attempt more.
+    :return: None when there is nothing to do: it is done, given up, another's, or this was one attempt too many.
     """
+    known = (attempts, attempts + 1) if redelivered else (attempts,)
     with atomic():
-        found = select(OutboxMessage).where(OutboxMessage.id == message_id, *WAITING).with_for_update()
-        message = db.session.scalar(found)
+        wanted = select(OutboxMessage).where(OutboxMessage.id == message_id, *WAITING)
+        message = db.session.scalar(wanted.where(OutboxMessage.attempts.in_(known)).with_for_update())
         if message is None:
             return None
-        if message.attempts >= ATTEMPTS:
-            message.dead_at = now()
+        if message.attempts >= ATTEMPTS:  # the last one told nothing: it has killed its worker
+            _give_up(message)
             return None
         message.attempts += 1
         message.next_attempt_at = now() + LEASE
-    return message
+        return Attempt(message.attempts, message.event_id, message.ids)
 
 
 def finish(message_id: int) -> None:
@@ -68,14 +96,19 @@ def finish(message_id: int) -> None:
 def fail(message_id: int, error: Exception) -> None:
     """Note what went wrong and when to try again: a pause that doubles, with jitter."""
     with atomic():
-        message = db.session.get(OutboxMessage, message_id)
+        message = db.session.scalar(select(OutboxMessage).where(OutboxMessage.id == message_id, *WAITING))
         if message is None:
             return
-        message.last_error = f"{type(error).__name__}: {error}"[:2000]
+        message.last_error = repr(error)[:2000]  # without NUL or lone surrogates, whatever a mail server has said
         pause = min(LONGEST_PAUSE_SECONDS, 2**message.attempts) * random.uniform(0.5, 1)  # noqa: S311
         message.next_attempt_at = now() + timedelta(seconds=pause)
         if message.attempts >= ATTEMPTS:
-            message.dead_at = now()
+            _give_up(message)
+
+
+def _give_up(message: OutboxMessage) -> None:
+    message.dead_at = now()
+    log.error("message %s is given up: %s for %s", message.id, message.event, message.subscriber)
 
 
 def counts() -> dict[str, int]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 
-from flask_bcrypt import check_password_hash, generate_password_hash
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
+
+from app.extensions import bcrypt
 
 COMMONEST = 3000
 COMMON = frozenset(FREQUENCY_LISTS["passwords"][:COMMONEST])
@@ -22,12 +23,12 @@ def fault(password: str, username: str) -> str | None:
 
 def hash_of(password: str) -> str:
     """A bcrypt hash of all of it, however long (`BCRYPT_HANDLE_LONG_PASSWORDS`)."""
-    return generate_password_hash(password).decode()
+    return str(bcrypt.generate_password_hash(password), "ascii")
 
 
 def matches(password: str, password_hash: str | None) -> bool:
     """Whether the hash is the password's. Without a hash it is False and takes as long, so that time tells nothing."""
-    right = bool(check_password_hash(password_hash or _nobody(), password))
+    right = bool(bcrypt.check_password_hash(password_hash or _nobody(), password))
     return right and password_hash is not None
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Select, func, select, tuple_, update
+from sqlalchemy import ColumnElement, CursorResult, Select, func, select, tuple_, update
 
 from app import policies
 from app.errors import Forbidden, NotFound
@@ -44,7 +44,7 @@ def one(post_id: int) -> Post:
 
     :raises NotFound: there is none, or it is in the trash.
     """
-    post = db.session.scalar(select(Post).where(Post.id == post_id, LIVE))
+    post: Post | None = db.session.scalar(select(Post).where(Post.id == post_id, LIVE))
     if post is None:
         raise NotFound("Post not found")
     return post
@@ -91,8 +91,7 @@ def delete_all(actor: User) -> int:
         if not policies.can_empty_blog(actor):
             raise Forbidden("Admin access required")
         emptied = db.session.execute(update(Post).where(LIVE).values(deleted_at=now()))
-    count: int = emptied.rowcount
-    return count
+    return cast("CursorResult[Any]", emptied).rowcount
 
 
 def _editable(actor: User, post_id: int, verb: str) -> Post:

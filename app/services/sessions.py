@@ -42,7 +42,7 @@ def actor(user_id: int, session_id: str) -> User:
         .where(User.id == user_id, User.deleted_at.is_(None), User.disabled_at.is_(None))
         .where(Session.id == session_id, Session.revoked_at.is_(None))
     )
-    user = db.session.scalar(living)
+    user: User | None = db.session.scalar(living)
     if user is None:
         raise Unauthorized("Token has been revoked", code="revoked_token")
     return user

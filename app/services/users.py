@@ -30,7 +30,7 @@ def one(user_id: int) -> User:
 
     :raises NotFound: there is none, or it was deleted.
     """
-    user = db.session.scalar(select(User).where(User.id == user_id, LIVE))
+    user: User | None = db.session.scalar(select(User).where(User.id == user_id, LIVE))
     if user is None:
         raise NotFound("User not found")
     return user

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from celery import Task
 from celery.signals import worker_process_init
@@ -13,21 +13,27 @@ from app.tasks import notify  # noqa: F401  (registers its tasks)
 from app.tasks.settings import celery_settings
 
 
+class ContextTask(Task):
+    """A task in an application context of its own; the database session ends with it."""
+
+    flask_app: ClassVar[Flask]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        with self.flask_app.app_context():
+            return super().__call__(*args, **kwargs)
+
+
 def init_app(app: Flask) -> None:
-    """Bind Celery to the app: its settings, and an application context around each task."""
-
-    class ContextTask(Task):  # type: ignore[type-arg]
-        def __call__(self, *args: Any, **kwargs: Any) -> Any:
-            with app.app_context():
-                return super().__call__(*args, **kwargs)
-
-    celery.Task = ContextTask
+    """Bind Celery to the app, whose settings it takes."""
+    ContextTask.flask_app = app
+    celery.Task = ContextTask  # type: ignore[misc]  # Celery's documentation says so
     celery.conf.update(celery_settings(app.config["BROKER_URL"]))
     celery.set_default()
     app.extensions["celery"] = celery
 
-    @worker_process_init.connect(weak=False)
-    def forget_inherited_connections(**_: Any) -> None:
-        """A forked child must not speak on its parent's connections, nor close them."""
-        with app.app_context():
-            db.engine.dispose(close=False)
+
+@worker_process_init.connect
+def forget_inherited_connections(**_: Any) -> None:
+    """A forked child must not speak on its parent's connections, nor close them."""
+    with ContextTask.flask_app.app_context():
+        db.engine.dispose(close=False)

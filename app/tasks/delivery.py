@@ -7,34 +7,32 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from celery import shared_task
+from celery import Task, shared_task
 
 from app.services import outbox
-from app.services.atomic import end_read
 
 log = logging.getLogger(__name__)
 
 
 def delivers(work: Callable[..., None]) -> Any:
-    """Make a task of the function's name that takes an outbox message's id.
+    """Make a task of the function's name, that takes what the relay publishes.
 
     The function gets the message's `event_id` and its event's ids. An error is noted in the outbox, which tries again
     later; Celery's own retries would be lost with the broker.
     """
 
     @functools.wraps(work)
-    def task(message_id: int, **_: Any) -> None:
-        message = outbox.begin_attempt(message_id)
-        if message is None:
+    def task(self: Task, message_id: int, attempts: int, **_: Any) -> None:
+        redelivered = bool((self.request.delivery_info or {}).get("redelivered"))
+        attempt = outbox.begin_attempt(message_id, attempts, redelivered)
+        if attempt is None:
             return
-        event_id, ids = message.event_id, dict(message.ids)
-        end_read()
         try:
-            work(event_id, **ids)
+            work(attempt.event_id, **attempt.ids)
         except Exception as error:
-            log.warning("attempt %s of %s(%s) failed: %s", message.attempts, work.__name__, ids, error)
+            log.warning("attempt %s of %s%s failed: %r", attempt.number, work.__name__, attempt.ids, error)
             outbox.fail(message_id, error)
         else:
             outbox.finish(message_id)
 
-    return shared_task(name=work.__name__)(task)
+    return shared_task(name=work.__name__, bind=True)(task)

@@ -11,7 +11,7 @@ from app.schemas.base import Text, Timestamp, WholeNumber
 from app.schemas.v1 import SchemaV1
 
 BIRTH = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}:\d{2})?", re.ASCII)
-MOBILE = re.compile(r"\+?[0-9 ()/.-]{3,32}", re.ASCII)
+MOBILE = re.compile(r"(?=.{3,32}\Z)(?=.*[0-9])\+?[0-9 ()/.-]+\Z", re.ASCII)  # Regexp matches beginnings
 USERNAME = {"low": 1, "high": 80}
 PASSWORD = {"low": 8, "high": 128}
 

@@ -1,0 +1,52 @@
+# The only commands a person must know. `make help` lists them.
+
+PYTHON ?= python3
+BIN := .venv/bin/
+INSTALL := $(PYTHON) -m pip --disable-pip-version-check --python $(BIN)python install -qq --require-hashes -r
+LOCK := $(BIN)uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+SUITE := $(BIN)python -m pytest -n 2 --dist loadfile --cov --cov-branch
+
+.PHONY: help run test check bench fmt lock
+.DEFAULT_GOAL := help
+
+help:  ## list these commands
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+# The tether lets the kernel end Broadsheet when make itself is killed outright.
+run: .venv/run.stamp  ## start everything on this machine; Ctrl-C ends it
+	@exec $(BIN)python -IS processes/tether.py TERM $$PPID $(BIN)python run.py
+
+test: .venv/test.stamp check  ## check, then the whole suite on SQLite and on PostgreSQL
+	@status=0; \
+	TEST_DATABASE=sqlite $(SUITE) --cov-report= || status=1; \
+	TEST_DATABASE=postgresql $(SUITE) --cov-append --cov-report=term:skip-covered || status=1; \
+	exit $$status
+
+check: .venv/test.stamp  ## format, lint, types, import contracts, line budget
+	$(BIN)ruff format --check .
+	$(BIN)ruff check .
+	$(BIN)mypy
+	$(BIN)lint-imports
+	$(BIN)python -m tests.laws.budget
+
+bench: .venv/run.stamp  ## measure it against the alternatives
+	$(BIN)python benchmarks/run.py
+
+fmt: .venv/test.stamp  ## format the code and mend what ruff can mend
+	$(BIN)ruff format .
+	$(BIN)ruff check --fix .
+
+lock: .venv/test.stamp  ## resolve pyproject.toml into requirements/*.txt again
+	$(LOCK) --extra embedded --output-file requirements/run.txt
+	$(LOCK) --extra embedded --extra test --extra dev --constraint requirements/run.txt --output-file requirements/test.txt
+
+.venv/%.stamp: requirements/%.txt | .venv/bin/python
+	@echo "installing $< …"
+	@$(INSTALL) $<
+	@touch $@
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' || { \
+	echo "Broadsheet needs Python 3.11 or 3.12, and $(PYTHON) is $$($(PYTHON) -V 2>&1); try: make PYTHON=python3.12 …" >&2; exit 1; }
+	@$(PYTHON) -m venv .venv || $(PYTHON) -m venv --without-pip .venv  # Debian packs ensurepip apart, and we need none
