@@ -26,8 +26,8 @@ MOST_HEADERS = 100
 OUR_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?", re.ASCII)
 EXPOSED = (
-    "Cache-Status, Deprecation, ETag, Last-Modified, Link, Location, RateLimit, RateLimit-Policy, Retry-After, Sunset, "
-    "WWW-Authenticate, X-Request-ID, X-Total-Count"
+    "Cache-Status, Deprecation, ETag, Idempotency-Replayed, Last-Modified, Link, Location, RateLimit, "
+    "RateLimit-Policy, Retry-After, Sunset, WWW-Authenticate, X-Request-ID, X-Total-Count"
 )
 NOTHING = "default-src 'none'; frame-ancestors 'none'"
 # Swagger UI's page: RESTX's template has one inline script and one inline style.
@@ -133,7 +133,10 @@ class Edge:
             return []
         return [
             ("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE"),
-            ("Access-Control-Allow-Headers", "Authorization, Content-Type, If-Match, If-None-Match, X-Request-ID"),
+            (
+                "Access-Control-Allow-Headers",
+                "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-ID",
+            ),
             ("Access-Control-Max-Age", "600"),
         ]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.caching.tags import Family
-from app.models import Notification, OutboxMessage, Post, Session, User
+from app.models import IdempotencyKey, Notification, OutboxMessage, Post, Session, User
 
 USERS = Family("users", slot=0)
 USER = Family("user", slot=1, size=1024)
@@ -44,7 +44,7 @@ MAP: dict[type, tuple[Stales, ...]] = {
 }
 
 # What no cached answer reads.
-NEVER_CACHED = (Notification, OutboxMessage, Session)
+NEVER_CACHED = (IdempotencyKey, Notification, OutboxMessage, Session)
 
 
 def families_moved_by(table: str) -> frozenset[Family]:

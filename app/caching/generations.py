@@ -109,10 +109,11 @@ class PostgreSQLSource:
     def read(self, slots: tuple[int, ...]) -> Generations | None:
         """See `Source`. Connections that died while idle are thrown away; a new one that fails is the end."""
         while True:
+            fresh, connection = False, None
             try:
-                connection, fresh = self._idle.pop(), False
+                connection = self._idle.pop()
             except IndexError:
-                connection, fresh = self._connect(), True
+                fresh, connection = True, self._connect()
             if connection is None:
                 return None
             try:

@@ -1,9 +1,10 @@
 """The tables: columns, constraints, relationships. No queries."""
 
+from app.models.idempotency import IdempotencyKey
 from app.models.notification import Notification
 from app.models.outbox import OutboxMessage
 from app.models.post import Post
 from app.models.session import Session
 from app.models.user import User
 
-__all__ = ["Notification", "OutboxMessage", "Post", "Session", "User"]
+__all__ = ["IdempotencyKey", "Notification", "OutboxMessage", "Post", "Session", "User"]

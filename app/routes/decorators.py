@@ -91,6 +91,11 @@ def model_of(ns: Namespace, schema: Schema) -> Any:
     return ns.models[name]
 
 
+def content_of(schema: Schema, thing: Any) -> bytes:
+    """The body in which the thing is answered."""
+    return orjson.dumps(schema.dump(thing), option=orjson.OPT_APPEND_NEWLINE)
+
+
 def _parameters(schema: Schema) -> dict[str, dict[str, Any]]:
     converter = _plugin.converter
     assert isinstance(converter, OpenAPIConverter)
@@ -170,7 +175,7 @@ def _answer(result: Any, schema: Schema, status: int) -> Response:
         response.headers["Location"] = f"{request.path.rstrip('/')}/{result.id}"
     if changed := getattr(result, "updated_at", None):
         response.headers["Last-Modified"] = http_date(changed)
-    response.set_data(orjson.dumps(schema.dump(result), option=orjson.OPT_APPEND_NEWLINE))
+    response.set_data(content_of(schema, result))
     return response
 
 

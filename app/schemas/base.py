@@ -58,7 +58,7 @@ class Timestamp(fields.DateTime):
         return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-class Cursor(fields.String):
+class Cursor(fields.Field[tuple[datetime, int]]):
     """An opaque place in a list: the `created_at` and `id` of the last row seen."""
 
     default_error_messages = {"invalid": "is no cursor of ours"}

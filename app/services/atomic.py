@@ -18,7 +18,7 @@ STATE, OPEN, FAILED = "atomic", "open", "failed"  # in `Session.info`, while an 
 
 @contextmanager
 def atomic() -> Iterator[None]:
-    """All or nothing. Nested, it joins the outermost, which alone commits; an error within ends that too, though caught.
+    """All or nothing. Nested, it joins the outermost, which alone commits; an error within ends that too, even caught.
 
     The outermost ends the transaction in which the guard has read and begins anew: what was read before is read again
     inside (so policies judge the present), and SQLite takes its write lock at BEGIN.

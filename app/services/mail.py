@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import smtplib
 import ssl
+from contextlib import closing, suppress
 from email.message import EmailMessage
 from email.utils import formatdate
 from pathlib import Path
@@ -43,12 +44,14 @@ def _by_smtp(url: str, message: EmailMessage) -> None:
         server: smtplib.SMTP = smtplib.SMTP_SSL(host, parts.port or 465, timeout=TIMEOUT_SECONDS, context=secure)
     else:
         server = smtplib.SMTP(host, parts.port or 25, timeout=TIMEOUT_SECONDS)
-    with server:
+    with closing(server):
         if parse_qs(parts.query).get("starttls") == ["1"]:
             server.starttls(context=secure)
         if parts.username:
             server.login(unquote(parts.username), unquote(parts.password or ""))
         server.send_message(message)
+        with suppress(OSError):  # it was taken, whatever comes now
+            server.quit()
 
 
 def _to_file(folder: Path, key: str, message: EmailMessage) -> None:

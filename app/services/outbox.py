@@ -63,20 +63,18 @@ def release(ids: list[int]) -> None:
         db.session.execute(update(OutboxMessage).where(OutboxMessage.id.in_(ids)).values(next_attempt_at=now()))
 
 
-def begin_attempt(message_id: int, attempts: int, redelivered: bool = False) -> Attempt | None:
+def begin_attempt(message_id: int, attempts: int) -> Attempt | None:
     """Count an attempt and commit that, before any work: a task that kills its worker is counted too.
 
-    A publication is good for one attempt: when workers were away for longer than LEASE, copies of it wait in the
-    broker, and two of them at once would send a mail twice.
+    A publication is good for one attempt: the broker may deliver it again, and where workers were away for longer than
+    LEASE, copies of it wait in there; two of them at once would send a mail twice.
 
     :param attempts: as published.
-    :param redelivered: the broker takes whoever had this publication for dead, so it is good for one attempt more.
     :return: None when there is nothing to do: it is done, given up, another's, or this was one attempt too many.
     """
-    known = (attempts, attempts + 1) if redelivered else (attempts,)
     with atomic():
         wanted = select(OutboxMessage).where(OutboxMessage.id == message_id, *WAITING)
-        message = db.session.scalar(wanted.where(OutboxMessage.attempts.in_(known)).with_for_update())
+        message = db.session.scalar(wanted.where(OutboxMessage.attempts == attempts).with_for_update())
         if message is None:
             return None
         if message.attempts >= ATTEMPTS:  # the last one told nothing: it has killed its worker
@@ -93,7 +91,7 @@ def finish(message_id: int) -> None:
         db.session.execute(update(OutboxMessage).where(OutboxMessage.id == message_id).values(done_at=now()))
 
 
-def fail(message_id: int, error: Exception) -> None:
+def fail(message_id: int, error: BaseException) -> None:
     """Note what went wrong and when to try again: a pause that doubles, with jitter."""
     with atomic():
         message = db.session.scalar(select(OutboxMessage).where(OutboxMessage.id == message_id, *WAITING))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, CursorResult, Select, func, select, tuple_, update
@@ -16,6 +17,7 @@ from app.services import users
 from app.services.atomic import atomic
 from app.services.page import Page
 
+Check = Callable[[Any], None]
 LIVE = Post.deleted_at.is_(None)
 
 
@@ -61,25 +63,28 @@ def create(actor: User, **data: Any) -> Post:
     return post
 
 
-def change(actor: User, post_id: int, **data: Any) -> Post:
-    """Change what is given of `title`, `content`, `category`.
+def change(actor: User, post_id: int, check: Check, **data: Any) -> Post:
+    """Change what is given of `title`, `content`, `category`. `check` is given the post before.
 
-    :raises Forbidden, NotFound:
+    :raises Forbidden, NotFound: and what `check` raises.
     """
     with atomic():
         post = _editable(actor, post_id, "edit")
+        check(post)
         for name, value in data.items():
             setattr(post, name, value)
     return post
 
 
-def delete(actor: User, post_id: int) -> None:
-    """Put a post into the trash.
+def delete(actor: User, post_id: int, check: Check) -> None:
+    """Put a post into the trash. `check` is given the post before.
 
-    :raises Forbidden, NotFound:
+    :raises Forbidden, NotFound: and what `check` raises.
     """
     with atomic():
-        _editable(actor, post_id, "delete").deleted_at = now()
+        post = _editable(actor, post_id, "delete")
+        check(post)
+        post.deleted_at = now()
 
 
 def delete_all(actor: User) -> int:
@@ -95,7 +100,10 @@ def delete_all(actor: User) -> int:
 
 
 def _editable(actor: User, post_id: int, verb: str) -> Post:
-    post = one(post_id)
+    """The post, held until the commit."""
+    post: Post | None = db.session.scalar(select(Post).where(Post.id == post_id, LIVE).with_for_update())
+    if post is None:
+        raise NotFound("Post not found")
     if not policies.can_edit_post(actor, post):
         raise Forbidden(f"You can only {verb} your own posts unless you are an admin")
     return post

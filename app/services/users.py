@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import exc, func, select, update
@@ -15,6 +16,7 @@ from app.services import passwords, sessions, usernames
 from app.services.atomic import atomic, end_read
 from app.services.page import Page
 
+Check = Callable[[Any], None]
 LIVE = User.deleted_at.is_(None)
 
 
@@ -71,21 +73,23 @@ def register(
     return user
 
 
-def change(actor: User, user_id: int, *, session_id: str, easy: bool = False, **data: Any) -> User:
+def change(actor: User, user_id: int, check: Check, *, session_id: str, easy: bool = False, **data: Any) -> User:
     """Change what is given of `username`, `password` (with `current_password`), `role` and the personal data.
 
-    A new password ends the user's sessions other than `session_id`; `easy` lets it be easy to guess.
+    `check` is given the user before. A new password ends the user's sessions other than `session_id`; `easy` lets it be
+    easy to guess.
 
-    :raises Forbidden, NotFound, Invalid, Taken, Conflict: the last admin cannot be demoted.
+    :raises Forbidden, NotFound, Invalid, Taken, Conflict: the last admin cannot be demoted. And what `check` raises.
     """
     password_hash = _new_password_hash(actor, user_id, easy, data)
     with atomic():
-        user = one(user_id)
+        admins = _held_admins() if "role" in data else []
+        user = _held(user_id)
         if not policies.can_edit_user(actor, user):
             raise Forbidden("You can only edit your own account unless you are an admin")
-        role = data.pop("role", user.role)
-        if role != user.role:
-            _change_role(actor, user, role)
+        check(user)
+        if "role" in data:
+            _change_role(actor, user, data.pop("role"), admins)
         if "username" in data:
             user.username = _name(data.pop("username"))
             user.username_key = usernames.key(user.username)
@@ -98,17 +102,18 @@ def change(actor: User, user_id: int, *, session_id: str, easy: bool = False, **
     return user
 
 
-def delete(actor: User, user_id: int) -> None:
+def delete(actor: User, user_id: int, check: Check) -> None:
     """Delete an account: it and its posts go to the trash, its sessions end, its name is free again.
 
-    :raises Forbidden, NotFound, Conflict: the last admin cannot be deleted.
+    :raises Forbidden, NotFound, Conflict: the last admin cannot be deleted. And what `check` raises.
     """
     with atomic():
         if not policies.can_delete_user(actor):
             raise Forbidden("Admin access required")
-        user = one(user_id)
-        if user.is_admin:
-            _keep_one_admin(user)
+        admins = _held_admins()
+        user = _held(user_id)
+        check(user)
+        _keep_one_admin(user, admins)
         user.deleted_at = now()
         user.username_key = None
         trash = update(Post).where(Post.user_id == user.id, Post.deleted_at.is_(None))
@@ -122,11 +127,12 @@ def promote(username: str, role: str = "admin") -> User:
     :raises NotFound, Conflict: the last admin cannot be demoted.
     """
     with atomic():
+        admins = _held_admins()
         user = usernames.owner(username)
         if user is None:
             raise NotFound("User not found")
-        if user.is_admin and role != "admin":
-            _keep_one_admin(user)
+        if role != "admin":
+            _keep_one_admin(user, admins)
         user.role = role
     return user
 
@@ -137,11 +143,12 @@ def set_disabled(username: str, disabled: bool) -> User:
     :raises NotFound, Conflict: the last admin cannot be shut out.
     """
     with atomic():
+        admins = _held_admins()
         user = usernames.owner(username)
         if user is None:
             raise NotFound("User not found")
-        if disabled and user.is_admin:
-            _keep_one_admin(user)
+        if disabled:
+            _keep_one_admin(user, admins)
         user.disabled_at = now() if disabled else None
         if disabled:
             sessions.revoke_all(user.id)
@@ -190,17 +197,30 @@ def _new_password_hash(actor: User, user_id: int, easy: bool, data: dict[str, An
     return passwords.hash_of(password)
 
 
-def _change_role(actor: User, user: User, role: str) -> None:
-    if not actor.is_admin:
+def _change_role(actor: User, user: User, role: str, admins: list[int]) -> None:
+    if role == user.role:
+        return
+    if not policies.can_give_role(actor, role):
         raise Forbidden("Admin access required")
-    if user.is_admin:
-        _keep_one_admin(user)
+    if role != "admin":
+        _keep_one_admin(user, admins)
     user.role = role
 
 
-def _keep_one_admin(user: User) -> None:
-    """Locks the admins in the order of their ids, so that two of them cannot demote each other at once."""
+def _held(user_id: int) -> User:
+    """The user, held until the commit."""
+    user: User | None = db.session.scalar(select(User).where(User.id == user_id, LIVE).with_for_update())
+    if user is None:
+        raise NotFound("User not found")
+    return user
+
+
+def _held_admins() -> list[int]:
+    """The living admins' ids. Held first and in their order, so that two who demote each other meet here."""
     living = select(User.id).where(User.role == "admin", LIVE, User.disabled_at.is_(None))
-    others = [id for id in db.session.scalars(living.order_by(User.id).with_for_update()) if id != user.id]
-    if not others:
+    return list(db.session.scalars(living.order_by(User.id).with_for_update()))
+
+
+def _keep_one_admin(user: User, admins: list[int]) -> None:
+    if admins == [user.id]:
         raise Conflict("The last admin cannot be deleted, demoted or disabled", code="last_admin")

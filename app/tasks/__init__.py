@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from celery import Task
-from celery.signals import worker_process_init
+from celery.exceptions import WorkerLostError
+from celery.signals import task_failure, worker_process_init
 from flask import Flask
 
 from app.extensions import celery, db
+from app.services import outbox
 from app.tasks import notify  # noqa: F401  (registers its tasks)
 from app.tasks.settings import celery_settings
 
@@ -30,6 +32,16 @@ def init_app(app: Flask) -> None:
     celery.conf.update(celery_settings(app.config["BROKER_URL"]))
     celery.set_default()
     app.extensions["celery"] = celery
+
+
+@task_failure.connect
+def note_lost_worker(exception: BaseException, args: tuple[int, ...], **_: Any) -> None:
+    """A child that was killed can note nothing: its parent does. The connection is not for later children."""
+    if isinstance(exception, WorkerLostError):
+        with ContextTask.flask_app.app_context():
+            outbox.fail(args[0], exception)
+            db.session.remove()
+            db.engine.dispose()
 
 
 @worker_process_init.connect

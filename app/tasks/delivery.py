@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from celery import Task, shared_task
+from celery import shared_task
 
 from app.services import outbox
 
@@ -22,9 +22,8 @@ def delivers(work: Callable[..., None]) -> Any:
     """
 
     @functools.wraps(work)
-    def task(self: Task, message_id: int, attempts: int, **_: Any) -> None:
-        redelivered = bool((self.request.delivery_info or {}).get("redelivered"))
-        attempt = outbox.begin_attempt(message_id, attempts, redelivered)
+    def task(message_id: int, attempts: int, **_: Any) -> None:
+        attempt = outbox.begin_attempt(message_id, attempts)
         if attempt is None:
             return
         try:
@@ -35,4 +34,4 @@ def delivers(work: Callable[..., None]) -> Any:
         else:
             outbox.finish(message_id)
 
-    return shared_task(name=work.__name__, bind=True)(task)
+    return shared_task(name=work.__name__)(task)

@@ -19,14 +19,14 @@ def celery_settings(broker_url: str) -> dict[str, Any]:
         "task_serializer": "json",
         "accept_content": ["json"],  # pickle would run whatever is in the queue
         "task_acks_late": True,  # a task whose worker dies is not lost
-        "task_reject_on_worker_lost": True,  # the outbox counts attempts, so a task that kills its worker ends
+        "task_reject_on_worker_lost": False,  # its end is noted in the outbox, which counts attempts and tries again
         "worker_prefetch_multiplier": 1,  # nobody hoards what another could do
         "task_soft_time_limit": 30,
         "task_time_limit": 45,
         "worker_max_tasks_per_child": 1000,  # memory that leaks comes back
         "worker_max_memory_per_child": 250_000,  # kB
-        "worker_soft_shutdown_timeout": 5,  # with REMAP_SIGTERM=SIGQUIT: 5 s to finish, then back into the queue
-        "worker_cancel_long_running_tasks_on_connection_loss": True,  # they are given to someone else anyway
+        "worker_soft_shutdown_timeout": 5,  # with REMAP_SIGTERM=SIGQUIT: 5 s to finish, then the outbox tries again
+        "worker_cancel_long_running_tasks_on_connection_loss": False,  # the mail on its way would be sent again
         "worker_hijack_root_logger": False,
         "worker_send_task_events": False,
         "task_default_queue": "notifications",

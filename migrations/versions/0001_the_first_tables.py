@@ -116,8 +116,25 @@ def upgrade() -> None:
     )
     op.create_index("ix_notifications_post_id", "notifications", ["post_id"], unique=False)
     op.create_index("ix_notifications_user_id", "notifications", ["user_id"], unique=False)
+    op.create_table(
+        "idempotency_keys",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("user_id", ID, nullable=False),
+        sa.Column("key", sa.String(length=255), nullable=False),
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=False),
+        sa.Column("headers", sa.JSON(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", TIME, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name=op.f("fk_idempotency_keys_user_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_idempotency_keys")),
+        sa.UniqueConstraint("user_id", "key", name=op.f("uq_idempotency_keys_user_id_key")),
+        sqlite_autoincrement=True,
+    )
 
 
 def downgrade() -> None:
-    for table in ("notifications", "sessions", "posts", "users", "outbox"):
+    for table in ("idempotency_keys", "notifications", "sessions", "posts", "users", "outbox"):
         op.drop_table(table)

@@ -7,6 +7,7 @@ from flask_restx import Namespace, Resource
 from app.auth import current_user
 from app.caching import POST, POSTS, cache
 from app.models import Post
+from app.routes.conditions import idempotent, if_match
 from app.routes.decorators import body, query, returns
 from app.routes.v1 import admin_required, login_required
 from app.schemas.v1.messages import CountedMessageV1, MessageV1
@@ -27,6 +28,7 @@ class PostList(Resource):
         return posts.published(**query)
 
     @login_required
+    @idempotent
     @body(ns, PostCreateV1())
     @returns(ns, PostV1(), 201)
     def post(self, data: dict[str, Any]) -> Post:
@@ -47,13 +49,13 @@ class PostItem(Resource):
     @returns(ns, PostV1())
     def put(self, id: int, data: dict[str, Any]) -> Post:
         """Change a post of one's own; admins change any."""
-        return posts.change(current_user(), id, **data)
+        return posts.change(current_user(), id, if_match(PostV1()), **data)
 
     @login_required
     @returns(ns, MessageV1())
     def delete(self, id: int) -> dict[str, Any]:
         """Put a post of one's own into the trash; admins any."""
-        posts.delete(current_user(), id)
+        posts.delete(current_user(), id, if_match(PostV1()))
         return {"message": "Post deleted"}
 
 

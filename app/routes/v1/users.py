@@ -10,6 +10,7 @@ from app import tokens
 from app.auth import current_session_id, current_user
 from app.caching import USER, USERS, cache
 from app.models import User
+from app.routes.conditions import if_match
 from app.routes.decorators import body, query, returns
 from app.routes.v1 import admin_required, guards, login_required, public
 from app.schemas.v1.messages import MessageV1
@@ -51,14 +52,14 @@ class UserItem(Resource):
     @returns(ns, AccountV1())
     def put(self, id: int, data: dict[str, Any]) -> User:
         """Change one's own account; admins change any."""
-        easy = _easy_passwords()
-        return users.change(current_user(), id, session_id=current_session_id(), easy=easy, **data)
+        check, easy = if_match(UserV1()), _easy_passwords()
+        return users.change(current_user(), id, check, session_id=current_session_id(), easy=easy, **data)
 
     @admin_required
     @returns(ns, MessageV1())
     def delete(self, id: int) -> dict[str, Any]:
         """Delete an account and put its posts into the trash."""
-        users.delete(current_user(), id)
+        users.delete(current_user(), id, if_match(UserV1()))
         return {"message": "User deleted"}
 
 
