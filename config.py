@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from dotenv import dotenv_values
+from jwt.algorithms import HMACAlgorithm
+from jwt.exceptions import InvalidKeyError
 from marshmallow import ValidationError, fields, validate
 
 ROOT = Path(__file__).resolve().parent
@@ -89,7 +91,7 @@ SETTINGS = (
     Setting(
         "TRUSTED_HOSTS",
         Strings(fields.String()),
-        "localhost,127.0.0.1,[::1]",
+        "localhost,127.0.0.1",
         "hosts answered for; `.name` is a domain",
     ),
     Setting("TRUSTED_PROXIES", _whole(0, 10), "0", "proxies in front that set X-Forwarded-For"),
@@ -125,6 +127,9 @@ def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
     environ = environment() if environ is None else environ
     values = {setting.name: _read(setting, environ) for setting in SETTINGS}
     _check_old_cache_names(values["CACHE_TYPE"])
+    values["TRUSTED_HOSTS"] = [host.lower() for host in values["TRUSTED_HOSTS"]]
+    if not values["TRUSTED_HOSTS"]:
+        raise ConfigError("TRUSTED_HOSTS: set the host names that are answered for, separated by commas")
     data = values["DATA_DIR"] = str((ROOT / values["DATA_DIR"]).resolve())
     values["SECRET_KEY"] = values["SECRET_KEY"] or _kept_secret(Path(data), values["APP_ENV"])
     _check_secret(values["SECRET_KEY"])
@@ -162,8 +167,13 @@ def _check_secret(secret: str | None) -> None:
         raise ConfigError(
             "SECRET_KEY: set it to 32 random bytes or more (`python -c 'import secrets; print(secrets.token_hex(32))'`)"
         )
-    if len(secret.encode()) < 32 or secret.lower() in PLACEHOLDERS or len(set(secret)) < 8:
+    size = len(secret.encode(errors="surrogateescape"))
+    if size < 32 or secret.lower() in PLACEHOLDERS or len(set(secret)) < 8:
         raise ConfigError("SECRET_KEY: too weak; set it to 32 random bytes or more (RFC 8725 §3.5)")
+    try:
+        HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(secret)
+    except (InvalidKeyError, UnicodeError):
+        raise ConfigError("SECRET_KEY: set it to random text in UTF-8; a key pair or a certificate is none") from None
 
 
 def _check_production(values: dict[str, Any], environ: Mapping[str, str]) -> None:

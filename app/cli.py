@@ -3,30 +3,52 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from typing import Any
 
 import click
 from flask import Flask
 from flask.cli import AppGroup
+from marshmallow import ValidationError, fields, validate
+from sqlalchemy.exc import SQLAlchemyError
 
 from app import relay
 from app.caching import triggers
 from app.errors import Problem
 from app.extensions import db
+from app.schemas.base import Schema, Text
 from app.services import outbox, users
 from app.services.atomic import atomic
 
-users_group = AppGroup("users", help="Accounts.")
-cache_group = AppGroup("cache", help="The cache and what keeps it coherent.")
-outbox_group = AppGroup("outbox", help="What waits to be delivered.")
+
+class Commands(AppGroup):
+    """Commands whose faults are a line on standard error and exit status 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except Problem as problem:
+            details = "; ".join(f"{e.field}: {e.message}" for e in problem.errors)
+            raise click.ClickException(details or problem.message) from None
+        except ValidationError as error:
+            details = "; ".join(f"{field}: {' '.join(said)}" for field, said in error.normalized_messages().items())
+            raise click.ClickException(details) from None
+        except SQLAlchemyError as error:
+            reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
+            raise click.ClickException(f"the database says: {reason} (is DATABASE_URL right? migrated?)") from None
 
 
-class Fault(click.ClickException):
-    """One line on standard error, exit status 1."""
+users_group = Commands("users", help="Accounts.")
+cache_group = Commands("cache", help="The cache and what keeps it coherent.")
+outbox_group = Commands("outbox", help="What waits to be delivered.")
 
-    def __init__(self, problem: Problem) -> None:
-        details = "; ".join(f"{e.field}: {e.message}" for e in problem.errors)
-        super().__init__(f"{problem.message}{': ' + details if details else ''}")
+
+class NewUser(Schema):
+    """What an operator may give; names and passwords have more rules, which are the service's."""
+
+    username = Text(low=1, high=80, required=True)
+    password = Text(low=8, high=128, required=True)
+    email = fields.Email(allow_none=True, validate=validate.Length(max=254))
 
 
 @users_group.command("create")
@@ -35,20 +57,12 @@ class Fault(click.ClickException):
 @click.option("--email", help="Where to send mail.")
 def create_user(name: str, admin: bool, email: str | None) -> None:
     """Make an account; the password is asked for, or read from standard input."""
-    if sys.stdin.isatty():
-        password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
-    else:
-        password = sys.stdin.readline().rstrip("\n")
-    if not 8 <= len(password) <= 128:
-        raise click.ClickException("password: 8 to 128 characters")
-    try:
-        with atomic():
-            user = users.register(None, username=name, password=password, email=email)
-            if admin:
-                users.promote(name)
-    except Problem as problem:
-        raise Fault(problem) from None
-    click.echo(f"{'admin' if admin else 'user'} {user.username} has id {user.id}")
+    data = NewUser().load({"username": name, "password": _password(), "email": email})
+    with atomic():
+        user = users.register(None, **data)
+        if admin:
+            users.promote(user.username)
+    click.echo(f"{user.role} {user.username} has id {user.id}")
 
 
 @users_group.command("promote")
@@ -56,21 +70,24 @@ def create_user(name: str, admin: bool, email: str | None) -> None:
 @click.option("--role", type=click.Choice(["admin", "user"]), default="admin", show_default=True)
 def promote_user(name: str, role: str) -> None:
     """Give an account a role."""
-    _set(lambda: users.promote(name, role), f"{name} is {role} now")
+    users.promote(name, role)
+    click.echo(f"{name} is {role} now")
 
 
 @users_group.command("disable")
 @click.argument("name")
 def disable_user(name: str) -> None:
     """Shut an account; its sessions end at once."""
-    _set(lambda: users.set_disabled(name, True), f"{name} is disabled")
+    users.set_disabled(name, True)
+    click.echo(f"{name} is disabled")
 
 
 @users_group.command("enable")
 @click.argument("name")
 def enable_user(name: str) -> None:
     """Open an account again."""
-    _set(lambda: users.set_disabled(name, False), f"{name} is enabled")
+    users.set_disabled(name, False)
+    click.echo(f"{name} is enabled")
 
 
 @cache_group.command("check")
@@ -88,6 +105,7 @@ def install_triggers() -> None:
     """Make the triggers anew (every migration does)."""
     with db.engine.begin() as connection:
         triggers.install(connection)
+    click.echo("the triggers are as the page says")
 
 
 @cache_group.command("rebase")
@@ -111,15 +129,18 @@ def outbox_status() -> None:
         click.echo(f"{state:8} {count}")
 
 
-def _set(change: Callable[[], object], done: str) -> None:
-    try:
-        change()
-    except Problem as problem:
-        raise Fault(problem) from None
-    click.echo(done)
-
-
 def init_app(app: Flask) -> None:
     """Register the commands."""
     for group in (users_group, cache_group, outbox_group):
         app.cli.add_command(group)
+
+
+def _password() -> str:
+    """Typed twice at a terminal; else the first line of standard input."""
+    if sys.stdin.isatty():
+        typed: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+        return typed
+    try:
+        return sys.stdin.buffer.readline().decode().rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise click.ClickException("password: is not UTF-8") from None

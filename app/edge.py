@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import re
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable
@@ -15,7 +16,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from werkzeug.datastructures import Headers
 from werkzeug.sansio.utils import host_is_trusted
 
-from app.errors import Malformed, Problem, TooLarge, UnsupportedMediaType
+from app.errors import Malformed, Problem, TooLarge, Unavailable, UnsupportedMediaType
 from app.routes.problems import REQUEST_ID, render
 
 log = logging.getLogger("broadsheet.access")
@@ -23,6 +24,9 @@ LONGEST_TARGET = 4096  # bytes of path and query
 LONGEST_HEADERS = 16_384  # bytes of all together
 LONGEST_HEADER = 8192
 MOST_HEADERS = 100
+FAR_OVER = 4  # times the limit: a body up to here is read to its end, or its sender would meet a reset, not the answer
+THREADS_NEVER_READING = 2  # of each process: there is no way to stop a read() of a body that never comes
+PATIENCE_SECONDS = 1.0
 OUR_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?", re.ASCII)
 EXPOSED = (
@@ -51,6 +55,7 @@ class Edge:
     def __init__(self, app: WSGIApplication, config: dict[str, Any]) -> None:
         self._app = app
         self._config = config
+        self._reading = threading.BoundedSemaphore(max(1, config["THREADS"] - THREADS_NEVER_READING))
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
@@ -74,7 +79,7 @@ class Edge:
 
     def _check(self, environ: WSGIEnvironment) -> None:
         """Refuse what is beyond the bounds (HARDENING F10, F16, F17), and read the body: its length is known."""
-        headers = [(k, v) for k, v in environ.items() if k.startswith("HTTP_") and isinstance(v, str)]
+        headers = [(k, v) for k, v in environ.items() if k.startswith(("HTTP_", "CONTENT_")) and isinstance(v, str)]
         if len(environ.get("PATH_INFO", "")) + len(environ.get("QUERY_STRING", "")) > LONGEST_TARGET:
             raise Refused(414, "uri_too_long", "The address is too long")
         if len(headers) > MOST_HEADERS or sum(len(k) + len(v) for k, v in headers) > LONGEST_HEADERS:
@@ -84,25 +89,39 @@ class Edge:
         host = environ.get("HTTP_HOST", "")
         if not HOST.fullmatch(host) or not host_is_trusted(host.lower(), self._config["TRUSTED_HOSTS"]):
             raise Malformed("This host is not answered for", code="untrusted_host")
+        environ["HTTP_HOST"] = host.lower()  # Flask compares it once more, as it is
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD", "OPTIONS"):
             self._read_body(environ)
 
     def _read_body(self, environ: WSGIEnvironment) -> None:
         if environ.get("HTTP_CONTENT_ENCODING", "identity").lower() not in ("", "identity"):
             raise UnsupportedMediaType("Content-Encoding is not supported in requests")
+        if environ.get("HTTP_TRANSFER_ENCODING", "chunked").lower() != "chunked":
+            raise Refused(501, "not_implemented", "No Transfer-Encoding but chunked is supported")
         most, given = (self._config["MAX_BODY_BYTES"], environ.get("CONTENT_LENGTH") or "")
         if given and not (given.isascii() and given.isdigit()):
             raise Malformed("Content-Length must be a number")
-        if given and int(given[:19]) > most:
+        length = int(given.lstrip("0")[:19] or "0") if given else None
+        if length is not None and length > FAR_OVER * most:
             raise TooLarge(f"The body may have {most} bytes at most")
         # Without a length (chunked) Werkzeug would cut the body at its limit and parse the rest as if it were whole.
-        data = environ["wsgi.input"].read(int(given) if given else most + 1)
+        data = self._take(environ, FAR_OVER * most if length is None else length)
         if len(data) > most:
             raise TooLarge(f"The body may have {most} bytes at most")
-        if given and len(data) < int(given):
+        if length is not None and len(data) < length:
             raise Malformed("The body is shorter than its Content-Length")
         environ["wsgi.input"], environ["CONTENT_LENGTH"] = (io.BytesIO(data), str(len(data)))
         environ.pop("HTTP_TRANSFER_ENCODING", None)
+
+    def _take(self, environ: WSGIEnvironment, most: int) -> bytes:
+        """Read a body, while some threads of this process stay free of that."""
+        if not self._reading.acquire(timeout=PATIENCE_SECONDS):
+            raise Unavailable("Too many bodies are on their way")
+        try:
+            data: bytes = environ["wsgi.input"].read(most)
+            return data
+        finally:
+            self._reading.release()
 
     def _complete(self, environ: WSGIEnvironment, given: list[tuple[str, str]]) -> list[tuple[str, str]]:
         headers = Headers(given)

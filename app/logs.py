@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from datetime import UTC, datetime
 from logging.config import dictConfig
-
-import orjson
+from typing import Any
 
 
 class JSONFormatter(logging.Formatter):
@@ -23,7 +23,7 @@ class JSONFormatter(logging.Formatter):
         }
         if record.exc_info:
             event["traceback"] = self.formatException(record.exc_info)
-        return orjson.dumps(event, default=str).decode()
+        return json.dumps(event, default=str)  # orjson would refuse a lone surrogate, and the event be lost
 
 
 class TextFormatter(logging.Formatter):
@@ -38,6 +38,10 @@ class TextFormatter(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (logging's name)
         """The line without a traceback."""
         return super().formatMessage(record).replace("\n", "\\n").replace("\r", "\\r")
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802  (logging's name)
+        """A traceback, each line indented: what an exception says cannot pass for a line of the log."""
+        return "\n".join(f"    {line}" for line in super().formatException(ei).splitlines())
 
 
 def configure(level: str, format: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ ISSUER = "broadsheet"
 TYPE = "at+jwt"
 LEEWAY = timedelta(seconds=10)
 REQUIRED = ["iss", "aud", "sub", "exp", "iat", "nbf", "jti"]
+SESSION_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 LONGEST = 8192  # characters: a token of ours has under 400
 
 
@@ -71,7 +73,7 @@ def read(token: str, audiences: Collection[str]) -> AccessToken:
 def _checked(header: dict[str, Any], claims: dict[str, Any]) -> AccessToken:
     """What PyJWT does not look at: the type, the kinds of the claims, a lifetime that we never give."""
     times = [claims["iat"], claims["nbf"], claims["exp"]]
-    kinds_right = all(type(t) is int for t in times) and isinstance(claims["jti"], str)
+    kinds_right = all(type(t) is int and t >= 0 for t in times) and SESSION_ID.fullmatch(claims["jti"])
     longest = timedelta(hours=current_app.config["V1_TOKEN_HOURS"]).total_seconds()
     subject = claims["sub"]
     if header.get("typ") != TYPE or not kinds_right or claims["exp"] - claims["iat"] > longest + 1:

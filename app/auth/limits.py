@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -62,7 +63,7 @@ def _principal() -> str:
 
 def _seconds_left() -> int:
     limit = limiter.current_limit
-    return max(1, int(limit.reset_at - time.time()) + 1) if limit else WINDOW_SECONDS
+    return min(WINDOW_SECONDS, max(1, math.ceil(limit.reset_at - time.time()))) if limit else WINDOW_SECONDS
 
 
 def _tell(response: Response) -> Response:

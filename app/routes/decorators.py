@@ -164,6 +164,7 @@ def _field_errors(messages: Any, path: str = "") -> list[FieldError]:
 
 def _answer(result: Any, schema: Schema, status: int) -> Response:
     response = Response(status=status, mimetype="application/json")
+    response.headers["Cache-Control"] = "no-store"  # `@cache.cached` says otherwise of what it serves
     if isinstance(result, Page):
         _link(response, result)
         if schema.many:

@@ -71,7 +71,7 @@ class Cursor(fields.Field[tuple[datetime, int]]):
             instant = datetime.fromisoformat(at)
             if instant.tzinfo is None:
                 raise ValueError
-            return instant, id
+            return instant.astimezone(UTC), id
         except (ValueError, TypeError, binascii.Error, OverflowError):
             raise self.make_error("invalid") from None
 

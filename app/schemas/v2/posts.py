@@ -38,7 +38,7 @@ class PostQueryV2(SchemaV2):
 
     category = Text(high=CATEGORY_LENGTH, load_default=None, metadata={"description": "in this category"})
     limit = WholeNumber(low=1, high=100, load_default=20)
-    cursor = Cursor(load_default=None, metadata={"description": "`page.next` of the page before"})
+    cursor = Cursor(load_default=None, metadata={"type": "string", "description": "`page.next` of the page before"})
 
 
 class FieldErrorV2(SchemaV2):
