@@ -56,6 +56,10 @@ def _one_of(*choices: str) -> fields.String:
     return fields.String(validate=validate.OneOf(choices))
 
 
+def _each(pattern: str, error: str) -> Strings:
+    return Strings(fields.String(validate=validate.Regexp(rf"(?:{pattern})\Z", error=error)))
+
+
 def _url(*schemes: str) -> fields.String:
     pattern = rf"^({'|'.join(map(re.escape, schemes))})"
     return fields.String(validate=validate.Regexp(pattern, error=f"must begin with one of: {', '.join(schemes)}"))
@@ -90,12 +94,17 @@ SETTINGS = (
     Setting("BCRYPT_LOG_ROUNDS", _whole(4, 20), "12", "cost of a password hash; production refuses less than 12"),
     Setting(
         "TRUSTED_HOSTS",
-        Strings(fields.String()),
+        _each(r"\.?[\w-][\w.-]*", "must be host names, without scheme, port or `*`"),
         "localhost,127.0.0.1",
         "hosts answered for; `.name` is a domain",
     ),
     Setting("TRUSTED_PROXIES", _whole(0, 10), "0", "proxies in front that set X-Forwarded-For"),
-    Setting("CORS_ORIGINS", Strings(fields.String()), "", "origins of frontends, or `*`"),
+    Setting(
+        "CORS_ORIGINS",
+        _each(r"\*|https?://[^/\s]+", "must be `*` or origins such as https://app.example.org, without a path"),
+        "",
+        "origins of frontends, or `*`",
+    ),
     Setting("MAX_BODY_BYTES", _whole(1024, 2**30), "1048576", "bytes at most in a request's body"),
     Setting(
         "WRITES_PER_MINUTE", _whole(1, 10**6), "300", "writes a minute of one user or, without a token, one address"
@@ -145,7 +154,9 @@ def _read(setting: Setting, environ: Mapping[str, str]) -> Any:
     try:
         return setting.field.deserialize(text)
     except ValidationError as error:
-        reason = error.messages[0] if isinstance(error.messages, list) else error.messages
+        reason = next(iter(error.normalized_messages().values()))
+        while not isinstance(reason, str):
+            reason = next(iter(reason.values() if isinstance(reason, dict) else reason))
         raise ConfigError(f"{setting.name}: {reason} ({setting.meaning})") from None
 
 

@@ -56,9 +56,10 @@ celery = Celery("broadsheet")
 
 def engine_options(url: str, threads: int) -> dict[str, Any]:
     """What Flask-SQLAlchemy passes to `create_engine`: bounded waits everywhere (seconds unless named otherwise)."""
+    options = {"hide_parameters": True}  # else an error's text, which is logged, repeats people's data
     if make_url(url).get_backend_name() == "sqlite":
-        return {"connect_args": {"timeout": BUSY_TIMEOUT_MS / 1000}, "pool_size": threads + 1}
-    return {
+        return options | {"connect_args": {"timeout": BUSY_TIMEOUT_MS / 1000}, "pool_size": threads + 1}
+    return options | {
         "pool_pre_ping": True,
         "pool_size": threads,
         "max_overflow": 1,

@@ -17,7 +17,7 @@ from config import ConfigError
 TETHER = Path(__file__).resolve().parent / "tether.py"
 GRANIAN = (
     "processes.web --interface wsgi --factory --http 1 --no-ws"
-    " --respawn-failed-workers --respawn-interval 0.5 --workers-kill-timeout 4"
+    " --respawn-failed-workers --respawn-interval 0.5 --workers-kill-timeout 3"
 )
 RELAY = "flask --app run outbox relay"
 CELERY = (
@@ -46,7 +46,7 @@ def table(values: dict[str, Any]) -> list[Process]:
         *_redis_servers(values),
         Process("web", own, _web(values), patience=5),
         Process("relay", own, _python(RELAY), patience=5, at_once=False),
-        Process("worker", own, _python(CELERY, NO_ROOT_WARNING), patience=7, at_once=False, environment=cold),
+        Process("worker", own, _python(CELERY, NO_ROOT_WARNING), patience=8, at_once=False, environment=cold),
     ]
 
 

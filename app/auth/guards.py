@@ -68,6 +68,13 @@ class Guards:
         g.session_id = token.session_id
         return current_user()
 
+    def known(self) -> User | None:
+        """Who shows a token, behind `@public`; None where nobody does.
+
+        :raises Unauthorized: a token is shown, and it is no good.
+        """
+        return self.authenticate() if request.headers.get("Authorization") else None
+
     def _token(self) -> str:
         header = request.headers.get("Authorization", "").strip()
         scheme, _, credentials = header.partition(" ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, Response
@@ -47,11 +48,13 @@ class Id(IntegerConverter):
 
 
 class BroadsheetApi(Api):
-    """RESTX with our renderer for its errors (its own would send an exception's `.data`, a password for instance)."""
+    """RESTX without errors of its own: it would send an exception's `.data`, a password for instance, and its search
+    for the route of a 405 fails where an id is beyond 64 bits.
+    """
 
-    def handle_error(self, e: Exception) -> Response:
-        """See `problems.render`."""
-        return problems.handle(e)
+    def error_router(self, original_handler: Callable[[Exception], Response], e: Exception) -> Response:
+        """Leave it to Flask, which asks `problems.handle`."""
+        return original_handler(e)
 
 
 def operation_id(resource: str, method: str) -> str:

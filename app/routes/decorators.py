@@ -112,11 +112,11 @@ def _single_values(schema: Schema) -> dict[str, str]:
 
 def _json() -> Any:
     """The body, parsed strictly (RFC 8259): UTF-8, no NaN, no lone surrogate, bounded nesting."""
-    media_type, options = parse_options_header(request.headers.get("Content-Type", ""))
+    media_type, options = parse_options_header(request.headers.get("Content-Type", "").lower())
     json_like = media_type == "application/json" or (
         media_type.startswith("application/") and media_type.endswith("+json")
     )
-    if not json_like or options.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
+    if not json_like or options.get("charset", "utf-8") not in ("utf-8", "utf8"):
         raise UnsupportedMediaType
     try:
         data = orjson.loads(request.get_data())
@@ -193,7 +193,8 @@ def _link(response: Response, page: Page) -> None:
 def _relative(change: dict[str, Any]) -> str:
     arguments = request.args.to_dict() | {name: _text(value) for name, value in change.items()}
     kept = urlencode([(name, value) for name, value in arguments.items() if value is not None])
-    return f"{request.path}?{kept}" if kept else request.path
+    path = request.path.rstrip("/")  # one spelling, since one entry serves both
+    return f"{path}?{kept}" if kept else path
 
 
 def _place(change: dict[str, Any] | None) -> str | None:

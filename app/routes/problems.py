@@ -52,18 +52,13 @@ def _problem(error: Exception) -> Problem:
     if isinstance(error, HTTPException):
         return _from_http(error)
     if isinstance(error, (exc.OperationalError, exc.InterfaceError, exc.TimeoutError)):
-        log.error("the database does not answer: %s", _reason(error))
+        log.error("the database does not answer: %s", error)
         return errors.Unavailable()
     if isinstance(error, exc.DataError):
-        log.warning("the database refuses a value: %s", _reason(error))
+        log.warning("the database refuses a value: %s", error)
         return errors.Invalid("A value is out of range")
     log.error("unhandled", exc_info=error)
     return Problem()
-
-
-def _reason(error: exc.SQLAlchemyError) -> object:
-    """What the driver says: SQLAlchemy's own text repeats the statement's values, which are people's data."""
-    return getattr(error, "orig", None) or error
 
 
 def _from_http(error: HTTPException) -> Problem:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+LAST_PAGE = 1000  # by number: the database walks over all that is before it
+
 
 @dataclass(frozen=True)
 class Page:
@@ -26,6 +28,6 @@ class Page:
     @classmethod
     def numbered(cls, items: list[Any], total: int, page: int, per_page: int) -> Page:
         """A page by its number, from 1."""
-        more, some_before = page * per_page < total, page > 1
+        more, some_before = page * per_page < total and page < LAST_PAGE, page > 1
         next, prev = {"page": page + 1}, {"page": page - 1}
         return cls(items, total, next if more else None, prev if some_before else None, per_page)

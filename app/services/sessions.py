@@ -26,6 +26,9 @@ def login(username: str, password: str, lifetime: timedelta) -> Session:
     if not passwords.matches(password, known) or user is None:
         raise Unauthorized("Invalid credentials", code="invalid_credentials")
     with atomic():
+        db.session.refresh(user, with_for_update={"read": True})
+        if user.password_hash != known or user.disabled_at or user.deleted_at:  # while bcrypt worked
+            raise Unauthorized("Invalid credentials", code="invalid_credentials")
         session = Session(id=uuid.uuid4().hex, user_id=user.id, expires_at=_whole_seconds(now() + lifetime))
         db.session.add(session)
     return session

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from app.extensions import db
 from app.models import User
 
+LONGEST = 80  # characters, once normalised: some become three
 _profile = precis_i18n.get_profile("UsernameCasePreserved")
 _folded = precis_i18n.get_profile("UsernameCaseMapped")
 
@@ -15,9 +16,12 @@ _folded = precis_i18n.get_profile("UsernameCaseMapped")
 def enforce(name: str) -> str:
     """The name as it is stored and shown (RFC 8265, UsernameCasePreserved).
 
-    :raises ValueError: it has a character that no username may have (a space, a zero-width one).
+    :raises ValueError: it is too long or has a character that no username may have (a space, a zero-width one).
     """
-    return str(_profile.enforce(name))
+    enforced = str(_profile.enforce(name))
+    if len(enforced) > LONGEST:
+        raise ValueError("too long")
+    return enforced
 
 
 def key(name: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import exc, func, select, update
 
 from app import policies
-from app.errors import Conflict, FieldError, Forbidden, Invalid, NotFound, Taken, Unauthorized
+from app.errors import Conflict, FieldError, Forbidden, Invalid, NotFound, Taken, TryAgain, Unauthorized
 from app.extensions import db
 from app.models import Post, User
 from app.models.base import now
@@ -57,16 +57,15 @@ def register(
     :raises Invalid: the name or the password is not good enough.
     :raises Taken: the name is in use.
     """
+    _check_role(actor, role)
     name = _name(username)
     _check_password(password, name, easy)
-    actor_id = actor.id if actor else None
     if usernames.owner(name):
         raise Taken("username", "Username already exists")
     end_read()
     password_hash = passwords.hash_of(password)
     with atomic():
-        if not policies.can_give_role(db.session.get(User, actor_id) if actor_id else None, role):
-            raise Forbidden("Admin access required")
+        _check_role(actor, role)  # who was an admin before the hash was made
         user = User(username=name, username_key=usernames.key(name), password_hash=password_hash, role=role, **data)
         db.session.add(user)
         _flush_name()
@@ -81,13 +80,15 @@ def change(actor: User, user_id: int, check: Check, *, session_id: str, easy: bo
 
     :raises Forbidden, NotFound, Invalid, Taken, Conflict: the last admin cannot be demoted. And what `check` raises.
     """
-    password_hash = _new_password_hash(actor, user_id, easy, data)
+    password_hash, known = _new_password_hash(actor, user_id, easy, data)
     with atomic():
         admins = _held_admins() if "role" in data else []
-        user = _held(user_id)
+        user = _held(actor, user_id)
         if not policies.can_edit_user(actor, user):
             raise Forbidden("You can only edit your own account unless you are an admin")
         check(user)
+        if known not in (None, user.password_hash):
+            raise TryAgain  # another new password came first: `current_password` was checked against the old one
         if "role" in data:
             _change_role(actor, user, data.pop("role"), admins)
         if "username" in data:
@@ -108,10 +109,10 @@ def delete(actor: User, user_id: int, check: Check) -> None:
     :raises Forbidden, NotFound, Conflict: the last admin cannot be deleted. And what `check` raises.
     """
     with atomic():
+        admins = _held_admins()
+        user = _held(actor, user_id)
         if not policies.can_delete_user(actor):
             raise Forbidden("Admin access required")
-        admins = _held_admins()
-        user = _held(user_id)
         check(user)
         _keep_one_admin(user, admins)
         user.deleted_at = now()
@@ -160,7 +161,7 @@ def _name(username: str) -> str:
         name = usernames.enforce(username)
         usernames.key(name)
     except ValueError:
-        message = "Letters, digits and -_.@+ in any script, without spaces"
+        message = f"At most {usernames.LONGEST} letters, digits and -_.@+ in any script, without spaces"
         raise Invalid("Invalid username", errors=(FieldError("username", "invalid", message),)) from None
     return name
 
@@ -180,11 +181,16 @@ def _flush_name() -> None:
         raise
 
 
-def _new_password_hash(actor: User, user_id: int, easy: bool, data: dict[str, Any]) -> str | None:
-    """Check `current_password` and hash the new one: before the transaction, since bcrypt takes a while."""
+def _new_password_hash(
+    actor: User, user_id: int, easy: bool, data: dict[str, Any]
+) -> tuple[str, str] | tuple[None, None]:
+    """Check `current_password` and hash the new one: before the transaction, since bcrypt takes a while.
+
+    :return: the new hash, and the old one that the check was made against.
+    """
     current, password = data.pop("current_password", None), data.pop("password", None)
     if password is None:
-        return None
+        return None, None
     user = one(user_id)
     if not policies.can_edit_user(actor, user):
         raise Forbidden("You can only edit your own account unless you are an admin")
@@ -194,22 +200,28 @@ def _new_password_hash(actor: User, user_id: int, easy: bool, data: dict[str, An
     if not free and not passwords.matches(current or "", known):
         wrong = FieldError("current_password", "wrong", "The current password is needed, and right")
         raise Invalid("Current password is wrong", errors=(wrong,))
-    return passwords.hash_of(password)
+    return passwords.hash_of(password), known
+
+
+def _check_role(actor: User | None, role: str) -> None:
+    if not policies.can_give_role(actor, role):
+        raise Forbidden("Admin access required")
 
 
 def _change_role(actor: User, user: User, role: str, admins: list[int]) -> None:
     if role == user.role:
         return
-    if not policies.can_give_role(actor, role):
-        raise Forbidden("Admin access required")
+    _check_role(actor, role)
     if role != "admin":
         _keep_one_admin(user, admins)
     user.role = role
 
 
-def _held(user_id: int) -> User:
-    """The user, held until the commit."""
+def _held(actor: User, user_id: int) -> User:
+    """The user, held until the commit. Only then is the actor read: of two who shut each other out, one comes first."""
     user: User | None = db.session.scalar(select(User).where(User.id == user_id, LIVE).with_for_update())
+    if actor.deleted_at or actor.disabled_at:
+        raise Unauthorized("Token has been revoked", code="revoked_token")
     if user is None:
         raise NotFound("User not found")
     return user

@@ -207,12 +207,21 @@ def test_killing_the_parent_outright_leaves_nothing_alive_and_the_next_start_ans
     wait_for(start_here().answers, 30)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_everything_within_ten_seconds(running: Instance, number: signal.Signals) -> None:
-    descendants = running.descendants()
+def ends_cleanly(instance: Instance, number: signal.Signals) -> None:
+    descendants = instance.descendants()
     assert len(descendants) == 9  # two Redis, granian and its two workers, the relay, Celery and its two
-    running.process.send_signal(number)
-    assert running.process.wait(10) == 0
+    instance.process.send_signal(number)
+    assert instance.process.wait(10) == 0
     assert not alive(descendants)
-    left = {path.name for path in Path(running.settings["DATA_DIR"], "run").iterdir()}
+    left = {path.name for path in Path(instance.settings["DATA_DIR"], "run").iterdir()}
     assert left == {"supervisord.conf"}  # no socket, no pid file, no lock
+
+
+def test_sigterm_ends_everything_within_ten_seconds(running: Instance) -> None:
+    ends_cleanly(running, signal.SIGTERM)
+    assert "Cold shutdown" in running.said  # a warm one would wait for the tasks
+
+
+def test_ctrl_c_ends_everything_within_ten_seconds_even_if_the_worker_hangs(running: Instance) -> None:
+    running.child("worker").suspend()
+    ends_cleanly(running, signal.SIGINT)

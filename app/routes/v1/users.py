@@ -36,7 +36,7 @@ class UserList(Resource):
     def post(self, data: dict[str, Any]) -> User:
         """Register; only an admin, by his token, gives the role `admin`."""
         wants_more = data.get("role", "user") != "user"
-        return users.register(guards.authenticate() if wants_more else None, easy=_easy_passwords(), **data)
+        return users.register(guards.known() if wants_more else None, easy=_easy_passwords(), **data)
 
 
 @ns.route("/<int:id>")

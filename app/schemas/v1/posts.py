@@ -5,6 +5,7 @@ from marshmallow import fields
 from app.models.post import CATEGORY_LENGTH, CONTENT_LENGTH, TITLE_LENGTH
 from app.schemas.base import BIGGEST_ID, Text, Timestamp, WholeNumber
 from app.schemas.v1 import SchemaV1
+from app.services.page import LAST_PAGE
 
 
 class PostV1(SchemaV1):
@@ -41,5 +42,5 @@ class PostQueryV1(SchemaV1):
 
     user_id = WholeNumber(low=1, high=BIGGEST_ID, load_default=None, metadata={"description": "of this author"})
     category = Text(high=CATEGORY_LENGTH, load_default=None, metadata={"description": "in this category"})
-    page = WholeNumber(low=1, high=1000, load_default=1)
+    page = WholeNumber(low=1, high=LAST_PAGE, load_default=1)
     per_page = WholeNumber(low=1, high=100, load_default=20)

@@ -9,6 +9,7 @@ from marshmallow import ValidationError, fields, post_load, validate
 from app.models.user import ROLES
 from app.schemas.base import Text, Timestamp, WholeNumber
 from app.schemas.v1 import SchemaV1
+from app.services.page import LAST_PAGE
 
 BIRTH = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}:\d{2})?", re.ASCII)
 MOBILE = re.compile(r"(?=.{3,32}\Z)(?=.*[0-9])\+?[0-9 ()/.-]+\Z", re.ASCII)  # Regexp matches beginnings
@@ -106,5 +107,5 @@ class TokenV1(SchemaV1):
 class UserQueryV1(SchemaV1):
     """Which users to list."""
 
-    page = WholeNumber(low=1, high=1000, load_default=1)
+    page = WholeNumber(low=1, high=LAST_PAGE, load_default=1)
     per_page = WholeNumber(low=1, high=100, load_default=20)

@@ -1,0 +1,129 @@
+"""Who gets what answer on every route (HARDENING E1): a table, and the routes must be exactly its rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from tests.factories import PASSWORD
+
+# Who asks for something of the owner's: nobody; a user who has nothing; the owner; another who has posts of his own; an
+# admin; and the owner again, who is even an admin, but disabled.
+ROLES = ("anon", "user", "owner", "other", "admin", "disabled")
+EVERYBODY = (200, 200, 200, 200, 200, 200)
+TABLE: dict[tuple[str, str], tuple[int, ...]] = {
+    ("GET", "/api"): (404, 404, 404, 404, 404, 404),
+    ("GET", "/api/docs"): EVERYBODY,
+    ("GET", "/api/health/live"): EVERYBODY,
+    ("GET", "/api/health/ready"): EVERYBODY,
+    ("GET", "/api/swagger.json"): EVERYBODY,
+    ("GET", "/api/v1/posts"): EVERYBODY,
+    ("POST", "/api/v1/posts"): (401, 201, 201, 201, 201, 401),
+    ("GET", "/api/v1/posts/<int:id>"): EVERYBODY,
+    ("PUT", "/api/v1/posts/<int:id>"): (401, 403, 200, 403, 200, 401),
+    ("DELETE", "/api/v1/posts/<int:id>"): (401, 403, 200, 403, 200, 401),
+    ("DELETE", "/api/v1/posts/all"): (401, 403, 403, 403, 200, 401),
+    ("GET", "/api/v1/users"): EVERYBODY,
+    ("POST", "/api/v1/users"): (201, 201, 201, 201, 201, 201),
+    ("GET", "/api/v1/users/<int:id>"): EVERYBODY,
+    ("PUT", "/api/v1/users/<int:id>"): (401, 403, 200, 403, 200, 401),
+    ("DELETE", "/api/v1/users/<int:id>"): (401, 403, 403, 403, 200, 401),
+    ("POST", "/api/v1/users/login"): (200, 200, 200, 200, 200, 401),
+    ("GET", "/api/v2/posts"): EVERYBODY,
+    ("GET", "/api/v2/posts/<int:id>"): EVERYBODY,
+    ("GET", "/static/<path:filename>"): (404, 404, 404, 404, 404, 404),
+    ("GET", "/swaggerui/<path:filename>"): EVERYBODY,
+}
+BODIES: dict[str, dict[str, Any]] = {
+    "/api/v1/posts": {"title": "Hello", "content": "Words"},
+    "/api/v1/posts/<int:id>": {"title": "Hello"},
+    "/api/v1/users": {"username": "newcomer", "password": PASSWORD},
+    "/api/v1/users/<int:id>": {"age": 34},
+    "/api/v1/users/login": {"username": "the-owner", "password": PASSWORD},
+}
+PRIVATE = {"email": "owner@secret.example", "mobile": "+49 170 1234567", "birth": "1993-08-23"}
+SEES_PRIVATE = {("PUT", "/api/v1/users/<int:id>", "owner"), ("PUT", "/api/v1/users/<int:id>", "admin")}
+CASES = [pytest.param(m, rule, role, id=f"{m} {rule} as {role}") for m, rule in TABLE for role in ROLES]
+
+
+class World:
+    """The owner with a post, and who asks."""
+
+    def __init__(self, client: FlaskClient, make_user: Any, make_post: Any, token_of: Any, sql: Any, role: str) -> None:
+        self._client = client
+        self.owner = make_user(username="the-owner", role="admin" if role == "disabled" else "user", **PRIVATE)
+        self.post = make_post(self.owner)
+        self._headers = {}
+        if role != "anon":
+            his = role in ("owner", "disabled")
+            asker = self.owner if his else make_user(role="admin" if role == "admin" else "user")
+            self._headers = {"Authorization": f"Bearer {token_of(asker)}"}
+        if role == "other":
+            make_post(asker)
+        if role == "disabled":
+            sql("UPDATE users SET disabled_at = created_at WHERE id = :id", id=self.owner.id)
+
+    def ask(self, method: str, rule: str) -> TestResponse:
+        """Send the method to the rule's address, about what is the owner's."""
+        id = self.owner.id if "/users/" in rule else self.post.id
+        url = rule.replace("<int:id>", str(id)).replace("<path:filename>", "swagger-ui.css")
+        body = BODIES.get(rule) if method in ("POST", "PUT") else None
+        return self._client.open(url, method=method, json=body, headers=self._headers)
+
+
+@pytest.fixture
+def world(client, make_user, make_post, token_of, sql, role) -> World:
+    return World(client, make_user, make_post, token_of, sql, role)
+
+
+def test_every_route_has_a_row_and_every_row_a_route(app):
+    routes = {(method, rule.rule) for rule in app.url_map.iter_rules() for method in rule.methods or ()}
+    asked = {(method, rule) for method, rule in routes if method not in ("HEAD", "OPTIONS")}
+    assert asked == set(TABLE)
+
+
+@pytest.mark.parametrize(("method", "rule", "role"), CASES)
+def test_each_role_gets_the_answer_of_the_table(world, method, rule, role):
+    expected = TABLE[method, rule][ROLES.index(role)]
+    answer = world.ask(method, rule)
+    assert answer.status_code == expected, answer.text
+    answer.close()
+
+
+@pytest.mark.parametrize(("method", "rule", "role"), [case for case in CASES if "/v" in case.values[1]])
+def test_no_answer_holds_what_is_anothers(world, method, rule, role):
+    """HARDENING E6: nobody gets a hash or a key, and mail, mobile and birth only the owner and admins, at PUT."""
+    text = world.ask(method, rule).text
+    assert not [word for word in ("$2b$", "password_hash", "username_key", "disabled_at") if word in text]
+    seen = [value for value in PRIVATE.values() if value in text]
+    assert seen == (list(PRIVATE.values()) if (method, rule, role) in SEES_PRIVATE else [])
+
+
+@pytest.mark.parametrize("rule", [rule for method, rule in TABLE if method == "GET"])
+@pytest.mark.parametrize("role", ["anon", "other"])
+def test_head_is_answered_to_whom_get_is(world, rule, role):
+    get, head = world.ask("GET", rule), world.ask("HEAD", rule)
+    assert head.status_code == get.status_code
+    for answer in (get, head):
+        answer.close()
+
+
+@pytest.mark.parametrize("rule", sorted({rule for _, rule in TABLE}))
+@pytest.mark.parametrize("role", ["anon"])
+def test_options_says_which_methods_a_route_has_and_does_nothing(world, sql, rule, role):
+    before = [sql(f"SELECT * FROM {table}") for table in ("users", "posts")]
+    answer = world.ask("OPTIONS", rule)
+    assert answer.status_code == 200
+    assert {method for method, of in TABLE if of == rule} <= set(answer.headers["Allow"].replace(" ", "").split(","))
+    assert [sql(f"SELECT * FROM {table}") for table in ("users", "posts")] == before
+
+
+@pytest.mark.parametrize(("method", "rule", "role"), [case for case in CASES if case.values[0] != "GET"])
+def test_who_is_refused_has_changed_nothing(world, sql, method, rule, role):
+    before = [sql(f"SELECT * FROM {table} ORDER BY id") for table in ("users", "posts", "outbox", "sessions")]
+    refused = world.ask(method, rule).status_code >= 400
+    after = [sql(f"SELECT * FROM {table} ORDER BY id") for table in ("users", "posts", "outbox", "sessions")]
+    assert refused == (before == after)

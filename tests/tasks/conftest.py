@@ -1,0 +1,103 @@
+"""A relay and a worker, each a process of its own, and what they have told whom."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psutil
+import pytest
+
+from tests.servers import CeleryWorker, Redis, Relay, wait_for
+from tests.tasks.mail_server import MailServer
+
+PAST = "2020-01-01 00:00:00"
+
+
+@dataclass
+class Delivery:
+    """What brings messages from the outbox to people."""
+
+    broker: Redis
+    relay: Relay
+    worker: CeleryWorker
+    folder: str
+
+    def children(self) -> list[psutil.Process]:
+        """The worker's processes that do the work."""
+        return psutil.Process(self.worker.pid).children()
+
+    def restart_broker(self) -> None:
+        """At the same address, with nothing in it."""
+        self.broker = Redis(folder=self.folder)
+
+
+@contextmanager
+def delivering(environ: Mapping[str, str]) -> Iterator[Delivery]:
+    """Relay and worker on a broker of their own, started side by side."""
+    folder = tempfile.mkdtemp(prefix="bs-broker-")
+    broker = Redis(folder=folder)
+    environ = {**environ, "BROKER_URL": broker.broker_url, "REMAP_SIGTERM": "SIGQUIT"}
+    with ThreadPoolExecutor() as pool:
+        relay, worker = pool.submit(Relay, environ), pool.submit(CeleryWorker, environ, "-c", "2")
+    running = Delivery(broker, relay.result(), worker.result(), folder)
+    try:
+        yield running
+    finally:
+        for process in (running.relay, running.worker):
+            process.kill_group()
+            process.stop()
+        running.broker.stop()
+
+
+@pytest.fixture(scope="session")
+def mail_server() -> Iterator[MailServer]:
+    """A real SMTP server."""
+    with MailServer() as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def _calm(mail_server: MailServer) -> Iterator[None]:
+    yield
+    mail_server.calm()
+
+
+@pytest.fixture
+def delivered(sql) -> Callable[..., None]:
+    """delivered(n): wait until there are n messages in the outbox and all of them are done."""
+
+    def wait(messages: int, seconds: float = 30) -> None:
+        def are_done() -> bool:
+            ends = [done for (done,) in sql("SELECT done_at IS NOT NULL FROM outbox")]
+            return len(ends) == messages and all(ends)
+
+        wait_for(are_done, seconds)
+
+    return wait
+
+
+@pytest.fixture
+def inbox(sql) -> Callable[[], list[tuple[str, str]]]:
+    """inbox(): (username, kind) of every row of every inbox."""
+
+    def rows() -> list[tuple[str, str]]:
+        found = sql(
+            "SELECT u.username, n.kind FROM notifications n JOIN users u ON u.id = n.user_id WHERE n.channel = 'inbox'"
+        )
+        return sorted((name, kind) for name, kind in found)
+
+    return rows
+
+
+@pytest.fixture
+def lapse(sql) -> Callable[[], None]:
+    """lapse(): as if the time of every claim, attempt and pause had run out."""
+
+    def run_out() -> None:
+        sql(f"UPDATE outbox SET next_attempt_at = '{PAST}' WHERE done_at IS NULL AND dead_at IS NULL")
+
+    return run_out

@@ -1,0 +1,108 @@
+"""A real SMTP server with a temper: over STARTTLS and a login it takes mail, or refuses, delays, hangs up."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Awaitable, Callable
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import quote
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+from tests.servers import free_port
+
+# Its own authority: `SSL_CERT_FILE=…` trusts it. A key for tests only, of nobody else's.
+CERTIFICATE = Path(__file__).with_name("localhost.pem")
+USER, PASSWORD = "broadsheet", "p@ss/word?"  # not fit for a URL as it stands
+OK = "250 OK"
+
+
+class MailServer:
+    """Listens while its `with` block lasts. `messages`: what it took; `refused`: addresses that it refuses for now.
+
+    `before_taking`: called with a client's port and the recipient when a mail has come, before that is answered.
+    """
+
+    def __init__(self) -> None:
+        self.messages: list[EmailMessage] = []
+        self.refused: set[str] = set()
+        self.before_taking: Callable[[int, str], Awaitable[None]] | None = None
+        self.hangs_up_at_quit = False
+        self.logins: list[bytes] = []
+        secure = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        secure.load_cert_chain(CERTIFICATE)
+        self._controller = Controller(
+            self,
+            hostname="127.0.0.1",
+            port=free_port(),
+            tls_context=secure,
+            require_starttls=True,
+            auth_required=True,
+            authenticator=self._authenticate,
+        )
+
+    @property
+    def url(self) -> str:
+        """What SMTP_URL is set to."""
+        return self.url_of(USER, PASSWORD)
+
+    def url_of(self, user: str, password: str, query: str = "?starttls=1") -> str:
+        """The same with another login."""
+        return f"smtp://{quote(user)}:{quote(password, safe='')}@localhost:{self._controller.port}{query}"
+
+    def to(self, address: str) -> list[EmailMessage]:
+        """The mails that came for an address."""
+        return [message for message in self.messages if message["To"] == address]
+
+    def _authenticate(
+        self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any
+    ) -> AuthResult:
+        assert isinstance(data, LoginPassword)
+        self.logins.append(data.login)
+        return AuthResult(success=(data.login, data.password) == (USER.encode(), PASSWORD.encode()), handled=False)
+
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """Called by aiosmtpd."""
+        if address in self.refused:
+            return "451 4.3.0 Not now"
+        envelope.rcpt_tos.append(address)
+        return OK
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        """Called by aiosmtpd."""
+        if self.before_taking:
+            await self.before_taking(session.peer[1], envelope.rcpt_tos[0])
+        assert isinstance(envelope.content, bytes)
+        self.messages.append(message_from_bytes(envelope.content, policy=policy.default))
+        return OK
+
+    async def handle_QUIT(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        """Called by aiosmtpd."""
+        if self.hangs_up_at_quit:
+            await asyncio.sleep(0)
+            server.transport.abort()
+        return "221 Bye"
+
+    def calm(self) -> None:
+        """As it was at first."""
+        self.messages.clear()
+        self.logins.clear()
+        self.refused.clear()
+        self.before_taking, self.hangs_up_at_quit = None, False
+
+    def __enter__(self) -> MailServer:
+        logging.getLogger("mail.log").setLevel(logging.CRITICAL)
+        self._controller.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._controller.stop()

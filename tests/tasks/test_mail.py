@@ -1,0 +1,87 @@
+"""Mail, to a real SMTP server and to files."""
+
+from __future__ import annotations
+
+import smtplib
+import ssl
+from email import message_from_bytes, policy
+
+import pytest
+
+from app.services import mail
+from tests.tasks.mail_server import CERTIFICATE
+
+ADDRESS, KEY = "ada@example.org", "7.0123abcd"
+
+
+@pytest.fixture
+def setting(app, monkeypatch):
+    """setting(SMTP_URL=…, DATA_DIR=…) within an application context."""
+    with app.app_context():
+        yield lambda **values: [monkeypatch.setitem(app.config, name, value) for name, value in values.items()]
+
+
+@pytest.fixture
+def smtp(setting, mail_server, monkeypatch):
+    """The server is set, and its certificate is trusted."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+    setting(SMTP_URL=mail_server.url)
+    return mail_server
+
+
+def test_a_mail_arrives_as_it_was_written(smtp):
+    mail.send(ADDRESS, "Grüße", "Zeile – 中文\n.\n..\n", KEY)
+    (taken,) = smtp.messages
+    assert (taken["From"], taken["To"]) == ("broadsheet@localhost.localdomain", ADDRESS)
+    assert taken["Subject"] == "Grüße"
+    assert taken["Message-ID"] == f"<{KEY}@localhost.localdomain>"
+    assert taken["Date"].datetime
+    assert taken["Auto-Submitted"] == "auto-generated"
+    assert taken.get_content().splitlines() == ["Zeile – 中文", ".", ".."]
+
+
+@pytest.mark.parametrize(
+    "title", ["a\nBcc: all@example.org", "a\r\n\r\nb", "a\x1c\x85\u2028b", "=?utf-8?q?x?=", "x" * 999]
+)
+def test_a_title_cannot_make_headers_of_its_own(smtp, title):
+    mail.send(ADDRESS, title, "text", KEY)
+    (taken,) = smtp.messages
+    assert taken["Bcc"] is None
+    assert taken.get_content().strip() == "text"
+    assert "\n" not in taken["Subject"]
+
+
+def test_a_wrong_password_is_an_error(smtp, setting):
+    setting(SMTP_URL=smtp.url_of("broadsheet", "wrong"))
+    with pytest.raises(smtplib.SMTPAuthenticationError):
+        mail.send(ADDRESS, "subject", "text", KEY)
+    assert smtp.messages == []
+
+
+def test_nothing_goes_to_a_server_whose_certificate_nobody_vouches_for(smtp, monkeypatch):
+    monkeypatch.delenv("SSL_CERT_FILE")
+    with pytest.raises(ssl.SSLCertVerificationError):
+        mail.send(ADDRESS, "subject", "text", KEY)
+    assert smtp.logins == []
+
+
+def test_a_server_that_is_not_there_is_an_error(setting):
+    setting(SMTP_URL="smtp://localhost:1")
+    with pytest.raises(OSError, match="refused"):
+        mail.send(ADDRESS, "subject", "text", KEY)
+
+
+def test_what_was_taken_is_no_error_even_if_the_server_hangs_up(smtp):
+    """It would be sent again."""
+    smtp.hangs_up_at_quit = True
+    mail.send(ADDRESS, "subject", "text", KEY)
+    assert len(smtp.messages) == 1
+
+
+def test_without_a_server_it_is_a_file_and_twice_is_one(setting, tmp_path):
+    setting(SMTP_URL=None, DATA_DIR=str(tmp_path))
+    for text in ("first", "second"):
+        mail.send(ADDRESS, "subject", text, KEY)
+    (file,) = (tmp_path / "mail").iterdir()
+    assert file.name == f"{KEY}.eml"
+    assert message_from_bytes(file.read_bytes(), policy=policy.default).get_content() == "second\n"
