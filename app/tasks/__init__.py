@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
-from celery import Task
 from celery.exceptions import WorkerLostError
 from celery.signals import task_failure, worker_process_init
 from flask import Flask
@@ -12,23 +11,13 @@ from flask import Flask
 from app.extensions import celery, db
 from app.services import outbox
 from app.tasks import notify  # noqa: F401  (registers its tasks)
+from app.tasks.delivery import ContextTask
 from app.tasks.settings import celery_settings
-
-
-class ContextTask(Task):
-    """A task in an application context of its own; the database session ends with it."""
-
-    flask_app: ClassVar[Flask]
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        with self.flask_app.app_context():
-            return super().__call__(*args, **kwargs)
 
 
 def init_app(app: Flask) -> None:
     """Bind Celery to the app, whose settings it takes."""
     ContextTask.flask_app = app
-    celery.Task = ContextTask  # type: ignore[misc]  # Celery's documentation says so
     celery.conf.update(celery_settings(app.config["BROKER_URL"]))
     celery.set_default()
     app.extensions["celery"] = celery

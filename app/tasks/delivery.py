@@ -5,13 +5,24 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
-from celery import shared_task
+from celery import Task, shared_task
+from flask import Flask
 
 from app.services import outbox
 
 log = logging.getLogger(__name__)
+
+
+class ContextTask(Task):
+    """A task in an application context of its own; the database session ends with it."""
+
+    flask_app: ClassVar[Flask]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        with self.flask_app.app_context():
+            return super().__call__(*args, **kwargs)
 
 
 def delivers(work: Callable[..., None]) -> Any:
@@ -34,4 +45,4 @@ def delivers(work: Callable[..., None]) -> Any:
         else:
             outbox.finish(message_id)
 
-    return shared_task(name=work.__name__)(task)
+    return shared_task(name=work.__name__, base=ContextTask)(task)

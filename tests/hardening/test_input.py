@@ -265,7 +265,9 @@ def test_f10_a_body_at_the_limit_is_taken(writes):
 def test_f10_no_body_is_unpacked(writes, unwritten):
     for encoding in ("gzip", "deflate", "br", "zstd", "GZIP", "identity, gzip", "x"):
         for route in writes:
-            refused(route, 415, json=route.good, headers={"Content-Encoding": encoding})
+            answer = route.send(json=route.good, headers={"Content-Encoding": encoding})
+            assert_refused(answer, route.path, 415)
+            assert "Content-Encoding" in answer.json["message"]
 
 
 @pytest.mark.parametrize("length", ["x", "-1", "+2", "0_2", "0x2", "2 ", "٢", "1.0", "2,2", "²"])
@@ -334,7 +336,7 @@ def seconds(work: Callable[[], Any]) -> float:
     best = 9.0
     for _ in range(3):
         began = time.thread_time()
-        work()
+        assert work().status_code < 500
         best = min(best, time.thread_time() - began)
         if best < QUICK:
             break
@@ -347,7 +349,6 @@ def test_f19_no_header_takes_long_to_read(writes, subtests):
         for evil in EVIL:
             with subtests.test(header=name, evil=evil):
                 send = partial(route.client.open, route.path, method=method, headers={name: (evil * 8000)[:8000]})
-                assert send().status_code < 500
                 assert seconds(send) < QUICK
 
 
@@ -364,15 +365,13 @@ LONG += ("a@" + "a" * 100_000, '"' + "\\a" * 50_000, "\u202e" * 100_000, "ﷺ" *
 
 
 def test_f19_no_field_takes_long_to_judge(writes, subtests):
-    for route in writes:
-        for name in route.texts:
-            if name in ("content", "title", "category"):
-                continue
-            for evil in LONG:
-                body = json.dumps(with_value(route.good, name, evil), ensure_ascii=False).encode()
-                with subtests.test(field=name, evil=evil[:4], route=route.path):
-                    assert_refused(route.send(data=body, content_type=JSON), route.path, 422, field=name)
-                    assert seconds(lambda r=route, b=body: r.send(data=b, content_type=JSON)) < QUICK
+    register, login, *_ = writes
+    for route, name in (*((register, name) for name in register.texts), (login, "username"), (login, "password")):
+        for evil in LONG:
+            body = json.dumps(with_value(route.good, name, evil), ensure_ascii=False).encode()
+            with subtests.test(field=name, evil=evil[:4], route=route.path):
+                assert_refused(route.send(data=body, content_type=JSON), route.path, 422, field=name)
+                assert seconds(partial(route.send, data=body, content_type=JSON)) < QUICK
 
 
 def test_f20_a_username_has_no_line_break(writes, unwritten):

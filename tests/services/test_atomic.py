@@ -189,6 +189,13 @@ def test_a_handler_that_meets_another_writer_twice_answers_503(as_user, author, 
     assert sql("SELECT * FROM outbox") == []
 
 
+@postgresql
+@pytest.mark.parametrize("state", ["40P01", "40001", "55P03"])
+def test_what_may_go_well_the_next_time_is_tried_again(in_app, state):
+    with pytest.raises(TryAgain), atomic():
+        db.session.execute(text(f"DO $$BEGIN RAISE EXCEPTION SQLSTATE '{state}'; END$$"))
+
+
 class Rival:
     """Another writer, who holds a post of the author and soon wants the author himself."""
 
