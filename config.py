@@ -135,7 +135,7 @@ def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
     """
     environ = environment() if environ is None else environ
     values = {setting.name: _read(setting, environ) for setting in SETTINGS}
-    _check_old_cache_names(values["CACHE_TYPE"])
+    values["CACHE_TYPE"] = _cache_backend(values["CACHE_TYPE"])
     values["TRUSTED_HOSTS"] = [host.lower() for host in values["TRUSTED_HOSTS"]]
     if not values["TRUSTED_HOSTS"]:
         raise ConfigError("TRUSTED_HOSTS: set the host names that are answered for, separated by commas")
@@ -160,11 +160,13 @@ def _read(setting: Setting, environ: Mapping[str, str]) -> Any:
         raise ConfigError(f"{setting.name}: {reason} ({setting.meaning})") from None
 
 
-def _check_old_cache_names(name: str) -> None:
+def _cache_backend(name: str) -> str:
+    """Flask-Caching's name of a backend; its Redis is ours, that neither pickles nor fails when Redis is away."""
     if new := {"simple": "SimpleCache", "redis": "RedisCache"}.get(name):
         raise ConfigError(
             f"CACHE_TYPE: Flask-Caching no longer knows «{name}»: set SimpleCache or RedisCache (here {new})"
         )
+    return "app.caching.far.FarCache" if name == "RedisCache" else name
 
 
 def _kept_secret(data: Path, env: str) -> str | None:

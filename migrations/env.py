@@ -4,7 +4,7 @@ from typing import Any
 
 from alembic import context
 from flask import current_app
-from sqlalchemy import inspect
+from sqlalchemy import inspect, text
 
 from app.caching import triggers
 from app.extensions import db
@@ -30,6 +30,9 @@ def run() -> None:
             **options,
         )
         with context.begin_transaction():
+            if connection.dialect.name == "postgresql":
+                connection.execute(text("SET LOCAL statement_timeout = 0"))  # an index on a large table takes its time
+                connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('broadsheet migrations'))"))
             context.run_migrations()
             # Batch migrations on SQLite drop a table's triggers: they are made anew from the page.
             if inspect(connection).has_table("posts"):

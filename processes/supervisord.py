@@ -51,11 +51,16 @@ class Supervisor(upstream.Supervisor):
     def runforever(self) -> None:
         """Called by supervisord once, when it has dropped all subscribers."""
         self.options.logger.addHandler(Own())
-        events.subscribe(events.ProcessLogEvent, self.heard)
-        events.subscribe(events.ProcessStateEvent, self.changed)
+        self.subscribe()
         poll = self.options.poller.poll
         self.options.poller.poll = lambda timeout: poll(min(timeout, LOOK_EVERY))
         super().runforever()
+
+    def subscribe(self) -> None:
+        """Hear what children say, and when they end by themselves."""
+        events.subscribe(events.ProcessLogEvent, self.heard)
+        events.subscribe(events.ProcessStateExitedEvent, self.ended)
+        events.subscribe(events.ProcessStateBackoffEvent, self.ended)
 
     def heard(self, event: Any) -> None:
         """A child has written some bytes."""
@@ -63,8 +68,8 @@ class Supervisor(upstream.Supervisor):
         *lines, self.unfinished[name] = (self.unfinished.get(name, b"") + event.data).split(b"\n")
         for line in lines:
             tell(name, line)
-            if name == "web" and line == UP_TO_DATE.encode():
-                self.start_the_others()
+        if name == "web" and UP_TO_DATE.encode() in lines:
+            self.start_the_others()
 
     def start_the_others(self) -> None:
         """From now on supervisord starts, at its next look around, what was not to start by itself."""
@@ -73,13 +78,12 @@ class Supervisor(upstream.Supervisor):
             for process in group.processes.values():
                 process.config.autostart = True
 
-    def changed(self, event: Any) -> None:
-        """A child has begun or ended: a line that it had only begun will have no end."""
+    def ended(self, event: Any) -> None:
+        """A child has ended by itself: a line that it had only begun will have no end."""
         name = event.process.config.name
         if rest := self.unfinished.pop(name, b""):
             tell(name, rest)
-        ended = isinstance(event, (events.ProcessStateExitedEvent, events.ProcessStateBackoffEvent))
-        if ended and name == "web" and not self.up_to_date:
+        if name == "web" and not self.up_to_date:
             self.gave_up = True  # to try again would end in the same way
             self.options.mood = SupervisorStates.SHUTDOWN
 

@@ -46,7 +46,8 @@ def main() -> None:
     migration.join()
     if migration.exitcode:
         sys.exit("DATABASE_URL: the database could not be migrated, see above")
-    print(UP_TO_DATE, flush=True)  # noqa: T201
+    sys.stdout.write(f"{UP_TO_DATE}\n")
+    sys.stdout.flush()
     entrypoint()
 
 

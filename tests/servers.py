@@ -118,7 +118,7 @@ class WebServer(Process):
         command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--factory", factory]
         command += ["--host", "127.0.0.1", "--port", str(self.port)]
         command += ["--workers", str(workers), "--blocking-threads", str(threads), "--respawn-failed-workers"]
-        super().__init__(*command, environ=environ)
+        super().__init__(*command, environ=dict(environ) | {"THREADS": str(threads)})
         self.url = f"http://127.0.0.1:{self.port}"
         wait_for(lambda: self.output.count("Started worker") >= workers)
         wait_for(self._accepts)

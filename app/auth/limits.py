@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from flask_limiter.util import get_remote_address
 from app.errors import TooManyRequests
 from app.extensions import limiter
 
+log = logging.getLogger(__name__)
 WINDOW_SECONDS = 60
 STORE_TIMEOUT_SECONDS = 0.1
 
@@ -30,7 +32,7 @@ def limited(view: Callable[..., Any]) -> Callable[..., Any]:
             return counted(*args, **kwargs)
         except RateLimitExceeded:
             problem = TooManyRequests(f"At most {_rate()} writes")
-            problem.headers["Retry-After"] = str(_seconds_left())
+            problem.headers["Retry-After"] = str(_left()[1])
             raise problem from None
 
     return within_limits
@@ -61,14 +63,22 @@ def _principal() -> str:
     return f"user:{user.id}" if user else f"address:{get_remote_address()}"
 
 
-def _seconds_left() -> int:
-    limit = limiter.current_limit
-    return min(WINDOW_SECONDS, max(1, math.ceil(limit.reset_at - time.time()))) if limit else WINDOW_SECONDS
+def _left() -> tuple[int, int]:
+    """How many writes are left, and the seconds until all are. Asks the store, which may have gone since it counted."""
+    try:
+        limit = limiter.current_limit
+        if limit is None:
+            return 0, WINDOW_SECONDS
+        return max(0, limit.remaining), min(WINDOW_SECONDS, max(1, math.ceil(limit.reset_at - time.time())))
+    except Exception as error:  # whatever the store's driver raises: the write is done and must be answered
+        log.warning("the store of the limits does not answer: %s", error)
+        return 0, WINDOW_SECONDS
 
 
 def _tell(response: Response) -> Response:
     """Every counted answer says what is left."""
     if limit := limiter.current_limit:
+        remaining, seconds = _left()
         response.headers["RateLimit-Policy"] = f'"writes";q={limit.limit.amount};w={WINDOW_SECONDS}'
-        response.headers["RateLimit"] = f'"writes";r={max(0, limit.remaining)};t={_seconds_left()}'
+        response.headers["RateLimit"] = f'"writes";r={remaining};t={seconds}'
     return response

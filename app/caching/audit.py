@@ -40,8 +40,11 @@ def _note(connection: Any, cursor: Any, statement: str, parameters: Any, context
     tables = _reading.get()
     if tables is None or statement.startswith(("BEGIN", "SAVEPOINT", "RELEASE")):
         return
-    if context is None or context.compiled is None or context.compiled.statement is None:
+    compiled = context.compiled if context else None
+    if compiled is None or compiled.statement is None:
         tables.add(UNKNOWN)
         return
-    found = {e.name for e in visitors.iterate(context.compiled.statement) if isinstance(e, Table)}
+    # What the ORM has made of the statement: with the joins of relationships and the subqueries of column properties.
+    expanded = getattr(compiled.compile_state, "statement", compiled.statement)
+    found = {e.name for e in visitors.iterate(expanded) if isinstance(e, Table)}
     tables |= found or {UNKNOWN}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.caching.tags import Family
+from app.extensions import db
 from app.models import IdempotencyKey, Notification, OutboxMessage, Post, Session, User
 
 USERS = Family("users", slot=0)
@@ -35,8 +36,16 @@ def stales(family: Family, *, when: list[str], by: str | None = None) -> Stales:
     return Stales(family, by, tuple(when))
 
 
-PUBLIC_USER = ["id", "username", "role", "created_at", "deleted_at"]
-PUBLIC_POST = ["id", "user_id", "title", "content", "category", "created_at", "updated_at", "deleted_at"]
+def all_but(model: type, *unseen: str) -> list[str]:
+    """The model's columns without those that no answer shows: a new column counts until somebody says otherwise."""
+    columns = db.metadata.tables[model.__tablename__].columns.keys()  # type: ignore[attr-defined]
+    if strangers := set(unseen) - set(columns):
+        raise ValueError(f"{model.__name__} has no column {', '.join(sorted(strangers))}")
+    return [column for column in columns if column not in unseen]
+
+
+PUBLIC_USER = all_but(User, "username_key", "password_hash", "email", "mobile", "age", "birth", "disabled_at")
+PUBLIC_POST = all_but(Post)
 
 MAP: dict[type, tuple[Stales, ...]] = {
     User: (stales(USERS, when=PUBLIC_USER), stales(USER, by="id", when=PUBLIC_USER)),

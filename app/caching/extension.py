@@ -7,6 +7,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,16 +16,43 @@ from flask_caching import Cache
 from sqlalchemy import make_url
 
 from app.caching import audit, triggers
-from app.caching.entry import LARGEST_BODY, Entry, entry_of
-from app.caching.flight import Flights
-from app.caching.generations import Generations, Source, source_for
+from app.caching.entry import LARGEST_BODY, Entry, entry_of, etag_of
+from app.caching.flight import Flights, Result
+from app.caching.generations import Generations, source_for
 from app.caching.near import NearCache
 from app.caching.tags import Family, Member, Tag, slots_of
 from app.extensions import db
 
 log = logging.getLogger(__name__)
-CHECK_AGAIN_SECONDS = 5.0
+CHECK_EVERY_SECONDS = 10.0
 Refusal = str  # why an answer was not kept, as Cache-Status says it
+
+
+class Coherence:
+    """What one app keeps: its near cache, its source of generations, its flights, and whether triggers are right."""
+
+    def __init__(self, app: Flask) -> None:
+        self.near = NearCache(app.config["CACHE_THRESHOLD"], app.config["CACHE_NEAR_BYTES"])
+        self.source = source_for(make_url(app.config["SQLALCHEMY_DATABASE_URI"]))
+        self.flights = Flights()
+        self.release = _release()
+        self._sound = False
+        self._check_at = 0.0
+
+    def is_sound(self) -> bool:
+        """Whether the database moves generations as the page says; asked every CHECK_EVERY_SECONDS by one request."""
+        if time.monotonic() >= self._check_at:
+            self._check_at = time.monotonic() + CHECK_EVERY_SECONDS
+            with db.engine.connect() as connection:
+                faults = triggers.faults(connection)
+            for fault in faults:
+                log.error("nothing is cached: %s", fault)
+            self._sound = not faults
+        return self._sound
+
+    def check_now(self) -> None:
+        """Let the next request ask."""
+        self._check_at = 0.0
 
 
 class CoherentCache(Cache):
@@ -34,17 +62,10 @@ class CoherentCache(Cache):
     asked for again.
     """
 
-    near: NearCache
-    source: Source
-
     def init_app(self, app: Flask, config: dict[str, Any] | None = None) -> None:
         """Bind to the app. The far cache is Flask-Caching's backend, `CACHE_TYPE`."""
         super().init_app(app, config)
-        self.near = NearCache(app.config["CACHE_THRESHOLD"], app.config["CACHE_NEAR_BYTES"])
-        self.source = source_for(make_url(app.config["SQLALCHEMY_DATABASE_URI"]))
-        self._flights = Flights()
-        self._sound = False
-        self._check_at = 0.0
+        app.extensions["coherence"] = Coherence(app)
 
     def cached(  # type: ignore[override]
         self,
@@ -92,27 +113,30 @@ class CoherentCache(Cache):
         keep: Callable[..., Entry | None],
     ) -> Response:
         """CACHE.md, «Reads note generations before they look»: the steps have its numbers."""
-        generations = self.source.read(slots) if self._is_sound() else None
+        coherence: Coherence = current_app.extensions["coherence"]
+        generations = coherence.source.read(slots) if coherence.is_sound() else None
         if generations is None:
             return _serve(fill()[0], "fwd=bypass; detail=generations")
-        former = self.near.get(key)  # 2
+        former = coherence.near.get(key)  # 2
         if former is not None and former.fits(generations):
             return _serve_entry(former, "near")
-        far_key = f"{key}:{_digest(generations)}"
-        entry = Entry.from_bytes(self.cache.get(far_key))  # 3
+        far_key = f"{key}:{coherence.release}:{_digest(generations)}"
+        entry = Entry.from_bytes(self._far("get", far_key))  # 3
         if entry is not None and entry.key == key and entry.fits(generations):
-            self.near.put(entry)
+            coherence.near.put(entry)
             return _serve_entry(entry, "far")
 
-        def compute() -> tuple[Response, Refusal | None, Entry | None]:  # 4
+        def compute() -> Result:  # 4
+            landed = coherence.near.get(key)
+            if landed is not None and landed.fits(generations):  # a flight that ended since step 2
+                return None, None, landed
             response, refusal = fill()
-            entry = None if refusal else keep(response, key, generations, far_key)
-            return response, refusal, entry
+            return response, refusal, None if refusal else keep(response, key, generations, far_key)
 
-        landed = self._flights.join((key, generations), compute, lambda result: result[2])
-        if isinstance(landed, Entry):
-            return _serve_entry(landed, "near", collapsed=True)
-        response, refusal, entry = landed
+        response, refusal, entry = coherence.flights.join((key, generations), compute)
+        if response is None:
+            assert entry is not None
+            return _serve_entry(entry, "near", collapsed=True)
         why = "fwd=uri-miss" if former is None else "fwd=stale"
         return _serve(response, why + ("; stored" if entry else f"; detail={refusal or 'not-kept'}"))
 
@@ -132,25 +156,30 @@ class CoherentCache(Cache):
             return None
         seconds = getattr(response, "timeout", None) or timeout or current_app.config["CACHE_DEFAULT_TIMEOUT"]
         entry = entry_of(response, key, generations, seconds)
-        self.near.put(entry)
-        self.cache.set(far_key, entry.to_bytes(), timeout=int(seconds))
+        current_app.extensions["coherence"].near.put(entry)
+        self._far("set", far_key, entry.to_bytes(), timeout=int(seconds))
         return entry
 
-    def _is_sound(self) -> bool:
-        """Whether the database moves generations as the page says; asked until it does."""
-        if not self._sound and time.monotonic() >= self._check_at:
-            self._check_at = time.monotonic() + CHECK_AGAIN_SECONDS
-            with db.engine.connect() as connection:
-                faults = triggers.faults(connection)
-            for fault in faults:
-                log.error("nothing is cached: %s", fault)
-            self._sound = not faults
-        return self._sound
+    def _far(self, operation: str, *arguments: Any, **options: Any) -> Any:
+        """Ask the far cache, whichever backend it is: its faults are misses."""
+        try:
+            return getattr(self.cache, operation)(*arguments, **options)
+        except Exception as error:
+            log.warning("the far cache does not answer: %s", error)
+            return None
 
 
 def _variant(arguments: dict[str, Any]) -> str:
     """Validated arguments in one canonical spelling: neither their order nor defaults nor noise split the cache."""
     return urlencode(sorted((k, str(v)) for k, v in arguments.items() if v is not None))
+
+
+def _release() -> str:
+    """A digest of our code: in a rolling deploy no release serves the JSON of another."""
+    digest = hashlib.blake2b(digest_size=4)
+    for path in sorted(Path(__file__).parent.parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def _digest(generations: Generations) -> str:
@@ -176,24 +205,24 @@ def _fill(
 
 def _serve_entry(entry: Entry, detail: str, collapsed: bool = False) -> Response:
     status = f"hit; ttl={int(entry.expires_at - time.time())}; detail={detail}"
-    if collapsed:
-        status = "fwd=uri-miss; collapsed"
-    return _conditional(entry.body, entry.etag, dict(entry.headers), status)
+    response = Response(entry.body, headers=dict(entry.headers))
+    return _conditional(response, entry.etag, "fwd=uri-miss; collapsed" if collapsed else status)
 
 
 def _serve(response: Response, status: str) -> Response:
-    if response.status_code != 200:
+    """An answer that was computed for this request."""
+    if response.status_code != 200 or response.is_streamed:
         return response
-    entry = entry_of(response, "", (), 0)
-    return _conditional(entry.body, entry.etag, dict(entry.headers), status)
+    return _conditional(response, etag_of(response.get_data()), status)
 
 
-def _conditional(body: bytes, etag: str, headers: dict[str, str], status: str) -> Response:
+def _conditional(response: Response, etag: str, status: str) -> Response:
     """The answer, or 304 where If-None-Match fits (RFC 9110 §13.1.2). Last-Modified is never compared: it counts in
     seconds, and two states may share one.
     """
-    same = request.if_none_match and request.if_none_match.contains_weak(etag.strip('"'))
-    response = Response(None if same else body, status=304 if same else 200, headers=headers)
+    if request.if_none_match and request.if_none_match.contains_weak(etag.strip('"')):
+        response.status_code = 304
+        response.set_data(b"")
     response.headers["ETag"] = etag
     response.headers["Cache-Control"] = "public, no-cache"  # keep it, but ask: any max-age could be stale
     response.headers["Vary"] = "Accept-Encoding"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import logging
 import secrets
 import threading
@@ -14,31 +16,41 @@ import redis
 from cachelib.serializers import BaseSerializer
 from flask import Flask
 from flask_caching.backends.rediscache import RedisCache
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 log = logging.getLogger(__name__)
 TIMEOUT_SECONDS = 0.1
 BREAKER_SECONDS = 2.0
+SEAL_BYTES = 16
 
 
-class BytesOrJSON(BaseSerializer):
-    """Bytes as they are, anything else as JSON: nothing that Redis holds is ever executed, garbage is a miss."""
+class Sealed(BaseSerializer):
+    """Bytes as they are, anything else as JSON, under a seal: nothing that Redis holds is ever executed, and what we
+    did not put there is a miss.
+    """
+
+    def __init__(self, secret: str) -> None:
+        self._key = hashlib.sha256(f"far cache {secret}".encode()).digest()
 
     def dumps(self, value: Any, *_: Any, **__: Any) -> bytes:
-        """A leading byte says which."""
+        """The seal, a byte that says which, the value."""
         if type(value) is int:  # INCRBY counts on plain digits
             return str(value).encode()
-        return b"b" + value if isinstance(value, bytes) else b"j" + orjson.dumps(value)
+        data = b"b" + value if isinstance(value, bytes) else b"j" + orjson.dumps(value)
+        return self._seal(data) + data
 
     def loads(self, value: bytes | None, *_: Any, **__: Any) -> Any:  # type: ignore[override]
         """What `dumps` made, or None."""
         if not value:
             return None
-        try:
-            return value[1:] if value[:1] == b"b" else orjson.loads(value[1:] if value[:1] == b"j" else value)
-        except orjson.JSONDecodeError:
+        if value.isdigit():
+            return int(value[:19])
+        data = value[SEAL_BYTES:]
+        if not hmac.compare_digest(value[:SEAL_BYTES], self._seal(data)):
             return None
+        return data[1:] if data[:1] == b"b" else orjson.loads(data[1:])
+
+    def _seal(self, data: bytes) -> bytes:
+        return hashlib.blake2b(data, key=self._key, digest_size=SEAL_BYTES).digest()
 
 
 class Breaker:
@@ -54,6 +66,9 @@ class Breaker:
             return otherwise
         try:
             return work()
+        except redis.ResponseError as error:  # it answers: a key is of another type, or its memory is full
+            log.warning("the cache's Redis refuses: %s", error)
+            return otherwise
         except redis.RedisError as error:
             with self._lock:
                 if time.monotonic() >= self._open_until:
@@ -68,12 +83,12 @@ class FarCache(RedisCache):
     `clear()` begins a new namespace: the old keys are evicted in time, nothing else in that Redis is touched.
     """
 
-    def __init__(self, client: redis.Redis, prefix: str, **options: Any) -> None:
+    def __init__(self, client: redis.Redis, prefix: str, secret: str, **options: Any) -> None:
         super().__init__(host=client, key_prefix=cast(Any, self._prefix), **options)  # cachelib takes a function
         self._base = prefix
         self._client = client
         self._breaker = Breaker()
-        self.serializer = BytesOrJSON()  # type: ignore[assignment]
+        self.serializer = Sealed(secret)  # type: ignore[assignment]
 
     @classmethod
     def factory(cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]) -> FarCache:
@@ -82,9 +97,8 @@ class FarCache(RedisCache):
             config["CACHE_REDIS_URL"],
             socket_timeout=TIMEOUT_SECONDS,
             socket_connect_timeout=TIMEOUT_SECONDS,
-            retry=Retry(NoBackoff(), 0),
         )
-        return cls(client, config["CACHE_KEY_PREFIX"], **kwargs)
+        return cls(client, config["CACHE_KEY_PREFIX"], app.config["SECRET_KEY"], **kwargs)
 
     def clear(self) -> bool:
         """Forget everything that was kept through this prefix."""

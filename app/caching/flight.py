@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable
-from typing import Any
+
+from flask import Response
 
 from app.caching.entry import Entry
 
 LONGEST_WAIT_SECONDS = 10
+Result = tuple[Response | None, str | None, Entry | None]
 
 
 class Flight:
@@ -28,8 +30,8 @@ class Flights:
         self._flights: dict[Hashable, Flight] = {}
         self._lock = threading.Lock()
 
-    def join(self, key: Hashable, compute: Callable[[], Any], entry_of: Callable[[Any], Entry | None]) -> Any:
-        """What `compute` returns, or the Entry of the one who computes already.
+    def join(self, key: Hashable, compute: Callable[[], Result]) -> Result:
+        """What `compute` returns: (answer, refusal, entry); for who has waited (None, None, entry).
 
         Who waited for nothing (the flight failed, or brought what may not be kept) computes himself.
         """
@@ -40,10 +42,10 @@ class Flights:
                 flight = self._flights[key] = Flight()
         if not leading:
             flight.landed.wait(LONGEST_WAIT_SECONDS)
-            return compute() if flight.entry is None else flight.entry
+            return compute() if flight.entry is None else (None, None, flight.entry)
         try:
             result = compute()
-            flight.entry = entry_of(result)
+            flight.entry = result[2]
             return result
         finally:
             with self._lock:

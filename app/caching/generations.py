@@ -18,7 +18,6 @@ from app.extensions import BUSY_TIMEOUT_MS, POSTGRESQL_OPTIONS
 
 log = logging.getLogger(__name__)
 Generations = tuple[int, ...]
-FOLD_FROM = 64  # moves met in one read, from which on it is worth folding
 FOLD_AT_MOST = 10_000
 
 
@@ -27,6 +26,9 @@ class Source(Protocol):
 
     def read(self, slots: tuple[int, ...]) -> Generations | None:
         """The present generations of the slots, in their order."""
+
+    def fold(self) -> None:
+        """Tidy up what reading would otherwise get slower by. No generation changes."""
 
     def close(self) -> None:
         """Close the connections that nobody uses just now."""
@@ -59,6 +61,9 @@ class SQLiteSource:
             return None
         self._idle.append(reader)
         return generations
+
+    def fold(self) -> None:
+        """See `Source`: there is nothing to tidy up."""
 
     def close(self) -> None:
         """See `Source`."""
@@ -94,7 +99,7 @@ class _SQLiteReader:
 class PostgreSQLSource:
     """Connections in autocommit, each used by one thread at a time, and one prepared statement."""
 
-    READ = """SELECT g.slot, g.base # coalesce(bit_xor(m.token), 0), count(m.token)
+    READ = """SELECT g.slot, g.base # coalesce(bit_xor(m.token), 0)
         FROM cache_generations g LEFT JOIN cache_moves m ON m.slot = g.slot
         WHERE g.slot = ANY(%s) GROUP BY g.slot"""
     # One statement, one snapshot: whoever reads meanwhile sees the moves or the base that holds them, never both.
@@ -136,14 +141,15 @@ class PostgreSQLSource:
         rows = connection.execute(self.READ, (list(slots),), prepare=True).fetchall()
         if len(rows) != len(slots):
             return None
-        if sum(moves for _, _, moves in rows) >= FOLD_FROM:
-            self._fold(connection)
-        known = {slot: generation for slot, generation, _ in rows}
+        known = dict(rows)
         return tuple(known[slot] for slot in slots)
 
-    def _fold(self, connection: psycopg.Connection[Any]) -> None:
-        """XOR old moves into the base: no generation changes. One process at a time; the others go on."""
-        with connection.transaction():
+    def fold(self) -> None:
+        """XOR moves into the bases. Whoever comes while another folds leaves it to him."""
+        connection = self._connect()
+        if connection is None:
+            return
+        with connection, connection.transaction():
             (alone,) = connection.execute("SELECT pg_try_advisory_xact_lock(hashtext('cache_moves'))").fetchone() or (
                 0,
             )

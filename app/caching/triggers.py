@@ -29,7 +29,7 @@ def watched() -> list[Watched]:
     """Every table of the page."""
     tables = []
     for model, rules in MAP.items():
-        table = db.metadatas[None].tables[model.__tablename__]  # type: ignore[attr-defined]
+        table = db.metadata.tables[model.__tablename__]  # type: ignore[attr-defined]
         (key,) = (column.name for column in table.primary_key)
         unique = {tuple(column.name for column in index.columns) for index in table.indexes if index.unique}
         kinds = (UniqueConstraint, PrimaryKeyConstraint)

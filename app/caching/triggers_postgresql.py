@@ -68,8 +68,9 @@ def create(table: Watched) -> list[str]:
     for event, transition in EVENTS.items():
         name = f"cache_{table.table}_{event}"
         statements += [
-            f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT "
-            f"AS $${_body(table, event)}$$",
+            # SECURITY DEFINER: who may write the table need have no right to ours.
+            f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER "
+            f"SET search_path FROM CURRENT AS $${_body(table, event)}$$",
             f"CREATE TRIGGER {name} AFTER {event.upper()} ON {table.table} {transition} "
             f"FOR EACH STATEMENT EXECUTE FUNCTION {name}()",
             f"ALTER TABLE {table.table} ENABLE ALWAYS TRIGGER {name}",

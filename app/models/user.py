@@ -14,7 +14,7 @@ ROLES = ("user", "admin")
 
 
 class User(Model):
-    """An account. `username_key` is the name as it is compared (RFC 8265, confusables folded); NULL once deleted."""
+    """An account. `username_key` is the name as it is compared (RFC 8265, UsernameCaseMapped); NULL once deleted."""
 
     __tablename__ = "users"
     __table_args__ = (

@@ -19,7 +19,7 @@ from app.services import idempotency
 from app.services.atomic import atomic
 
 KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
-KEPT_HEADERS = ("Content-Type", "Location")
+KEPT_HEADERS = ("Cache-Control", "Content-Type", "Last-Modified", "Location")
 
 
 def if_match(schema: Schema) -> Callable[[Any], None]:
@@ -31,7 +31,7 @@ def if_match(schema: Schema) -> Callable[[Any], None]:
 
     def check(thing: Any) -> None:
         """:raises PreconditionFailed: the thing has moved on (RFC 9110 §13.1.1)."""
-        if wanted and not wanted.contains(etag_of(content_of(schema, thing)).strip('"')):
+        if "If-Match" in request.headers and not wanted.contains(etag_of(content_of(schema, thing)).strip('"')):
             raise PreconditionFailed
 
     return check

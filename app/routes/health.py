@@ -28,7 +28,7 @@ def live() -> Response:
 def ready() -> tuple[Response, int]:
     """Each part by its name. Without the database nothing works: 503. Without cache or broker it is slower."""
     parts = {"database": _state(_database), "cache": _state(_cache), "broker": _state(_broker)}
-    if parts["database"] != "ok":
+    if parts["database"] == "down":
         return _uncached({"status": "down", "parts": parts}), 503
     status = "ok" if all(state == "ok" for state in parts.values()) else "degraded"
     return _uncached({"status": status, "parts": parts}), 200

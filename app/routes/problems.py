@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 V1 = "/api/v1/"
 REQUEST_ID = "broadsheet.request_id"  # the environ's key
 V1_STATUS = {415: 400, 422: 400}
+READ_ONLY_OR_ENDED = ("25006", "25P03")  # a standby after a fail-over; a transaction that idled too long
 KEPT_HEADERS = ("Allow", "Retry-After")
 
 
@@ -53,6 +54,8 @@ def _problem(error: Exception) -> Problem:
         return _from_http(error)
     if isinstance(error, (exc.OperationalError, exc.InterfaceError, exc.TimeoutError)):
         log.error("the database does not answer: %s", error)
+        return errors.Unavailable()
+    if isinstance(error, exc.InternalError) and getattr(error.orig, "sqlstate", None) in READ_ONLY_OR_ENDED:
         return errors.Unavailable()
     if isinstance(error, exc.DataError):
         log.warning("the database refuses a value: %s", error)

@@ -8,6 +8,7 @@ import ssl
 from contextlib import closing, suppress
 from email.message import EmailMessage
 from email.utils import formatdate
+from functools import cache
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -39,19 +40,25 @@ def send(address: str, subject: str, text: str, key: str) -> None:
 
 def _by_smtp(url: str, message: EmailMessage) -> None:
     parts = urlsplit(url)
-    host, secure = parts.hostname or "localhost", ssl.create_default_context()
+    host = parts.hostname or "localhost"
     if parts.scheme == "smtps":
-        server: smtplib.SMTP = smtplib.SMTP_SSL(host, parts.port or 465, timeout=TIMEOUT_SECONDS, context=secure)
+        server: smtplib.SMTP = smtplib.SMTP_SSL(host, parts.port or 465, timeout=TIMEOUT_SECONDS, context=_trust())
     else:
         server = smtplib.SMTP(host, parts.port or 25, timeout=TIMEOUT_SECONDS)
     with closing(server):
         if parse_qs(parts.query).get("starttls") == ["1"]:
-            server.starttls(context=secure)
+            server.starttls(context=_trust())
         if parts.username:
             server.login(unquote(parts.username), unquote(parts.password or ""))
         server.send_message(message)
         with suppress(OSError):  # it was taken, whatever comes now
             server.quit()
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    """The machine's certificate authorities; to read them takes longer than to send a mail."""
+    return ssl.create_default_context()
 
 
 def _to_file(folder: Path, key: str, message: EmailMessage) -> None:

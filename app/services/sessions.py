@@ -21,13 +21,14 @@ def login(username: str, password: str, lifetime: timedelta) -> Session:
     :raises Unauthorized: unknown name, wrong password or disabled account, which all look alike.
     """
     user = usernames.owner(username)
+    user_id = user.id if user else None
     known = user.password_hash if user and user.disabled_at is None else None
     end_read()  # no transaction stays open while bcrypt works
-    if not passwords.matches(password, known) or user is None:
+    if not passwords.matches(password, known):
         raise Unauthorized("Invalid credentials", code="invalid_credentials")
     with atomic():
-        db.session.refresh(user, with_for_update={"read": True})
-        if user.password_hash != known or user.disabled_at or user.deleted_at:  # while bcrypt worked
+        user = db.session.scalar(select(User).where(User.id == user_id).with_for_update(read=True))
+        if user is None or user.password_hash != known or user.disabled_at or user.deleted_at:  # while bcrypt worked
             raise Unauthorized("Invalid credentials", code="invalid_credentials")
         session = Session(id=uuid.uuid4().hex, user_id=user.id, expires_at=_whole_seconds(now() + lifetime))
         db.session.add(session)

@@ -1,4 +1,4 @@
-"""How usernames are compared: RFC 8265 and Unicode's confusables."""
+"""How usernames are compared: RFC 8265."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def upgrade() -> None:
         sa.Column("updated_at", TIME, nullable=False),
         sa.Column("deleted_at", TIME, nullable=True),
         sa.CheckConstraint("length(category) <= 50", name=op.f("ck_posts_category_length")),
-        sa.CheckConstraint("length(content) <= 500000", name=op.f("ck_posts_content_length")),
+        sa.CheckConstraint("length(content) <= 250000", name=op.f("ck_posts_content_length")),
         sa.CheckConstraint("length(title) <= 200", name=op.f("ck_posts_title_length")),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_posts_user_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_posts")),

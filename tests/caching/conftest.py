@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from app.caching import cache
+from app.caching.extension import Coherence
 from app.models import Post, User
 
 COMPARED = ("Content-Type", "ETag", "Link", "X-Total-Count", "Last-Modified", "Cache-Control")
@@ -85,13 +85,13 @@ def warm(client: FlaskClient) -> Callable[[list[str]], None]:
 
 
 @pytest.fixture
-def uncached(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
+def uncached(monkeypatch: pytest.MonkeyPatch, coherence: Coherence) -> Callable[[], Any]:
     """`with uncached():` every answer is computed, and nothing is kept."""
 
     @contextmanager
     def bypassed() -> Iterator[None]:
         with monkeypatch.context() as patch:
-            patch.setattr(cache, "source", SimpleNamespace(read=lambda slots: None))
+            patch.setattr(coherence, "source", SimpleNamespace(read=lambda slots: None))
             yield
 
     return bypassed

@@ -6,7 +6,16 @@ import uuid
 
 import pytest
 from flask import Response
-from sqlalchemy import select, text
+from sqlalchemy import ForeignKey, func, select, text
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    Mapped,
+    column_property,
+    joinedload,
+    mapped_column,
+    relationship,
+    undefer,
+)
 
 from app.caching import POSTS, USERS, audit, cache
 from app.extensions import db
@@ -68,3 +77,28 @@ def test_an_undeclared_table_is_answered_but_never_kept(route, app, query, tags)
 
 def test_a_second_table_is_kept_when_both_are_declared(route, app):
     assert "; hit;" in route(select(Post).join(User), (POSTS, USERS))[1]
+
+
+def test_what_the_orm_adds_to_a_statement_is_seen(route, app):
+    """A relationship's join or a column property's subquery is not in the statement that was written."""
+
+    class Local(DeclarativeBase):
+        pass
+
+    class Author(Local):
+        __tablename__ = "users"
+        id: Mapped[int] = mapped_column(primary_key=True)
+
+    class Written(Local):
+        __tablename__ = "posts"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+        author: Mapped[Author] = relationship()
+        authors = column_property(select(func.count(Author.id)).scalar_subquery(), deferred=True)
+
+    for query in (
+        select(Written).options(joinedload(Written.author)),
+        select(Written.id).join(Written.author),
+        select(Written).options(undefer(Written.authors)),
+    ):
+        assert route(query, POSTS) == ["broadsheet; fwd=uri-miss; detail=undeclared"] * 2, query

@@ -180,14 +180,14 @@ def test_order_defaults_and_noise_of_a_query_share_one_entry(client, make_user, 
         assert "; hit;" in client.get(f"/api/v1/posts?{query}").headers["Cache-Status"], query
 
 
-def test_ten_thousand_unknown_parameters_make_no_entry(app, make_user):
+def test_ten_thousand_unknown_parameters_make_no_entry(app, make_user, coherence):
     make_user()
     client = app.test_client()
     client.get("/api/v1/users")
-    before = len(cache.near)
+    before = len(coherence.near)
     for n in range(100):
         client.get(f"/api/v1/users?junk{n}={n}")
-    assert len(cache.near) == before
+    assert len(coherence.near) == before
 
 
 def test_both_spellings_of_an_address_share_one_entry(client, make_user):

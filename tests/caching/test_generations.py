@@ -7,27 +7,27 @@ import threading
 import pytest
 from sqlalchemy import make_url
 
-from app.caching import POST, POSTS, cache
-from app.caching.generations import FOLD_FROM, source_for
+from app.caching import POST, POSTS
+from app.caching.generations import source_for
 from tests.conftest import BACKEND
 
 SLOTS = (POSTS.slot, *POST.member(1))
 
 
-def test_nothing_moves_while_nobody_writes(app):
-    assert cache.source.read(SLOTS) == cache.source.read(SLOTS)
+def test_nothing_moves_while_nobody_writes(app, coherence):
+    assert coherence.source.read(SLOTS) == coherence.source.read(SLOTS)
 
 
-def test_a_commit_elsewhere_is_seen_by_the_next_read(app, make_user, make_post):
+def test_a_commit_elsewhere_is_seen_by_the_next_read(app, make_user, make_post, coherence):
     alice = make_user()
     for _ in range(5):
-        before = cache.source.read(SLOTS)
+        before = coherence.source.read(SLOTS)
         make_post(alice)
-        after = cache.source.read(SLOTS)
+        after = coherence.source.read(SLOTS)
         assert before[0] != after[0]
 
 
-def test_an_open_transaction_moves_nothing_until_it_commits(app, make_user, make_post, sql):
+def test_an_open_transaction_moves_nothing_until_it_commits(app, make_user, make_post, sql, coherence):
     from app.extensions import db
 
     post = make_post(make_user())
@@ -36,32 +36,32 @@ def test_an_open_transaction_moves_nothing_until_it_commits(app, make_user, make
         connection = db.engine.connect()
         transaction = connection.begin()
         connection.exec_driver_sql(f"UPDATE posts SET title = 'open' WHERE id = {post.id}")
-        before = cache.source.read(slots)
-        assert cache.source.read(slots) == before
+        before = coherence.source.read(slots)
+        assert coherence.source.read(slots) == before
         transaction.commit()
         connection.close()
-    assert cache.source.read(slots) != before
+    assert coherence.source.read(slots) != before
 
 
-def test_each_thread_sees_the_same(app, make_user):
+def test_each_thread_sees_the_same(app, make_user, coherence):
     make_user()
     seen = []
-    threads = [threading.Thread(target=lambda: seen.append(cache.source.read(SLOTS))) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: seen.append(coherence.source.read(SLOTS))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert set(seen) == {cache.source.read(SLOTS)}
+    assert set(seen) == {coherence.source.read(SLOTS)}
 
 
-def test_an_unknown_slot_is_not_known(app):
-    assert cache.source.read((999_999,)) is None
+def test_an_unknown_slot_is_not_known(app, coherence):
+    assert coherence.source.read((999_999,)) is None
 
 
-def test_generations_are_random_so_that_a_restored_database_never_meets_an_old_one(app, make_user, sql):
-    before = cache.source.read((0,))
+def test_generations_are_random_so_that_a_restored_database_never_meets_an_old_one(app, make_user, sql, coherence):
+    before = coherence.source.read((0,))
     make_user()
-    assert abs(cache.source.read((0,))[0] - before[0]) > 2**20
+    assert abs(coherence.source.read((0,))[0] - before[0]) > 2**20
 
 
 def test_a_database_that_cannot_be_asked_is_no_answer(tmp_path):
@@ -82,25 +82,26 @@ def test_a_database_in_memory_is_refused():
 
 
 @pytest.mark.skipif(BACKEND != "postgresql", reason="SQLite overwrites generations, PostgreSQL appends moves")
-def test_moves_are_folded_and_no_generation_changes_by_it(app, make_user, make_post, sql):
+def test_moves_are_folded_and_no_generation_changes_by_it(app, make_user, make_post, sql, coherence):
     alice = make_user()
-    for _ in range(FOLD_FROM):
+    for _ in range(10):
         make_post(alice)
-    assert sql("SELECT count(*) FROM cache_moves")[0][0] >= FOLD_FROM
-    first = cache.source.read((POSTS.slot,))
+    before = coherence.source.read(SLOTS)
+    assert sql("SELECT count(*) FROM cache_moves")[0][0] >= 10
+    coherence.source.fold()
     assert sql("SELECT count(*) FROM cache_moves")[0][0] == 0
-    assert cache.source.read((POSTS.slot,)) == first
+    assert coherence.source.read(SLOTS) == before
 
 
 @pytest.mark.skipif(BACKEND != "postgresql", reason="needs a server that can cut a connection")
-def test_a_connection_that_was_cut_is_made_anew(app, make_user, client, sql):
+def test_a_connection_that_was_cut_is_made_anew(app, make_user, client, sql, coherence):
     make_user()
     assert client.get("/api/v1/users").status_code == 200
     sql(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
         "WHERE pid <> pg_backend_pid() AND datname = current_database()"
     )
-    assert cache.source.read(SLOTS) is not None
+    assert coherence.source.read(SLOTS) is not None
 
 
 @pytest.mark.skipif(BACKEND != "postgresql", reason="SQLite has one writer at a time")

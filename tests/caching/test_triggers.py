@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import text
 
-from app.caching import POST, POSTS, USER, USERS, cache, dependencies, triggers
+from app.caching import POST, POSTS, USER, USERS, dependencies, triggers
 from app.caching.dependencies import FAMILIES
 from app.extensions import db
 from tests.conftest import BACKEND
@@ -64,17 +64,15 @@ def test_a_missing_slot_is_a_fault_and_is_not_served_from_the_cache(faults, sql,
     assert faults() == []
 
 
-def test_while_the_triggers_differ_nothing_is_kept(client, sql, monkeypatch, make_user, repaired):
+def test_while_the_triggers_differ_nothing_is_kept(client, sql, coherence, make_user, repaired):
     make_user()
     sql("DROP TRIGGER cache_users_insert" + (" ON users" if BACKEND == "postgresql" else ""))
-    monkeypatch.setattr(cache, "_sound", False)
-    monkeypatch.setattr(cache, "_check_at", 0.0)
+    coherence.check_now()
     for _ in range(2):
         answer = client.get("/api/v1/users")
         assert answer.status_code == 200
         assert answer.headers["Cache-Status"] == "broadsheet; fwd=bypass; detail=generations"
-    monkeypatch.setattr(cache, "_check_at", 0.0)
-    sql("SELECT 1")
+    coherence.check_now()
 
 
 def test_rebase_makes_every_entry_stale(app, client, make_user):
@@ -109,7 +107,7 @@ def test_a_member_has_the_slot_that_sql_computes(app, sql):
         assert POST.member(id) == (POST.slot, POST.slot + 1 + row[0])
 
 
-def test_a_bulk_write_moves_few_slots(app, sql, make_user, make_post):
+def test_a_bulk_write_moves_few_slots(app, sql, make_user, make_post, coherence):
     """More rows than are named one by one move the family's own slot instead."""
     alice = make_user()
     make_post(alice)
@@ -117,11 +115,11 @@ def test_a_bulk_write_moves_few_slots(app, sql, make_user, make_post):
     with app.app_context():
         values = {"user": alice.id}
         rows = ", ".join(f"(:user, 'bulk {n}', 'x', 'general', '2026-01-01', '2026-01-01')" for n in range(200))
-        before = cache.source.read(everything)
+        before = coherence.source.read(everything)
         with db.engine.begin() as connection:
             columns = "(user_id, title, content, category, created_at, updated_at)"
             connection.execute(text(f"INSERT INTO posts {columns} VALUES {rows}"), values)
-        after = cache.source.read(everything)
+        after = coherence.source.read(everything)
     moved = [slot for slot, old, new in zip(everything, before, after, strict=True) if old != new]
     assert moved == [POST.slot] if BACKEND == "postgresql" else len(moved) == 200
 

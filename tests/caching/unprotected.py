@@ -8,11 +8,11 @@ from types import SimpleNamespace
 from flask import Flask
 
 from app import create_app as protected
-from app.caching import cache
 
 
 def create_app() -> Flask:
     """An app that must be found stale."""
     app = protected()
-    cache.source = SimpleNamespace(read=remembered(cache.source.read), close=cache.source.close)
+    coherence = app.extensions["coherence"]
+    coherence.source = SimpleNamespace(read=remembered(coherence.source.read))
     return app

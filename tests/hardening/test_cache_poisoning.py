@@ -14,7 +14,6 @@ import pytest
 from app.caching import cache
 from app.caching.entry import etag_of
 from app.caching.far import Breaker
-from app.caching.near import NearCache
 from app.services import posts
 from tests.hardening.answers import assert_refused
 from tests.hardening.wire import exchange, request
@@ -68,9 +67,10 @@ def reads(make_user, make_post) -> list[str]:
     return [*lists, *pages, *items]
 
 
-def forget_near() -> None:
-    """As in a process that has just started."""
-    cache.near = NearCache(10_000, 2**26)
+@pytest.fixture
+def forget_near(coherence):
+    """forget_near(): as in a process that has just started."""
+    return coherence.near.clear
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def fresh_breaker(monkeypatch) -> None:
 
 
 @pytest.fixture
-def uncached(client, cache_redis) -> Callable[..., Any]:
+def uncached(client, cache_redis, forget_near) -> Callable[..., Any]:
     """uncached(path, headers=…): the answer that no cache had a part in."""
 
     def get(path: str, **options: Any) -> Any:
@@ -166,17 +166,17 @@ def test_g3_the_same_on_two_processes(server, reads):
         assert "evil" not in "".join(str(answer.headers) for answer in answers)
 
 
-def test_g4_unknown_parameters_make_no_entries(client, reads, cache_redis):
+def test_g4_unknown_parameters_make_no_entries(client, reads, cache_redis, coherence):
     client.get("/api/v1/posts")
     client.get("/api/v2/posts")
-    near, far, numbers = len(cache.near), cache_redis.client.dbsize(), random.Random(1)
+    near, far, numbers = len(coherence.near), cache_redis.client.dbsize(), random.Random(1)
     for _ in range(100):
         junk = f"x{numbers.getrandbits(64)}={numbers.getrandbits(64)}"
         answer = client.get(f"/api/v1/posts?{junk}")
         assert "hit" in answer.headers["Cache-Status"]
         assert client.get(f"/api/v2/posts?{junk}").status_code == 422
         assert client.get(f"/api/v1/users/{numbers.randint(10**6, 10**9)}").status_code == 404
-    assert (len(cache.near), cache_redis.client.dbsize()) == (near, far)
+    assert (len(coherence.near), cache_redis.client.dbsize()) == (near, far)
 
 
 def test_g5_what_was_missing_is_there_once_it_is_made(client, reads, make_user, as_user, sql):
@@ -191,7 +191,7 @@ def test_g5_what_was_missing_is_there_once_it_is_made(client, reads, make_user, 
         assert client.get(path).status_code == 200
 
 
-def test_g6_nothing_but_success_is_kept(client, reads, cache_redis, monkeypatch):
+def test_g6_nothing_but_success_is_kept(client, reads, cache_redis, monkeypatch, forget_near, coherence):
     forget_near()
     cache_redis.client.flushall()
     for path in (
@@ -205,7 +205,7 @@ def test_g6_nothing_but_success_is_kept(client, reads, cache_redis, monkeypatch)
             assert client.get(path).status_code >= 400
     monkeypatch.setattr(posts, "published", lambda **_: 1 / 0)
     assert client.get("/api/v1/posts").status_code == 500
-    assert (len(cache.near), cache_redis.client.keys("*page*")) == (0, [])
+    assert (len(coherence.near), cache_redis.client.keys("*page*")) == (0, [])
     monkeypatch.undo()
     assert client.get("/api/v1/posts").status_code == 200
 
@@ -265,8 +265,8 @@ def forgeries(entry: bytes, touched: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("forge", [forgeries, pytest.param(well_made, marks=pytest.mark.xfail(reason="not sealed"))])
-def test_g10_whatever_redis_holds_is_a_miss_and_is_never_run(forge, client, reads, cache_redis, tmp_path):
+@pytest.mark.parametrize("forge", [forgeries, well_made])
+def test_g10_whatever_redis_holds_is_a_miss_and_is_never_run(forge, client, reads, cache_redis, tmp_path, forget_near):
     redis, touched = cache_redis.client, tmp_path / "touched"
     for path in (reads[1], reads[6]):
         redis.flushall()
@@ -289,7 +289,7 @@ def test_g10_the_pickle_of_that_test_does_run_where_it_is_loaded(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["list", "hash", "namespace"])
-def test_g10_another_type_under_the_key_is_a_miss(kind, client, reads, cache_redis, fresh_breaker):
+def test_g10_another_type_under_the_key_is_a_miss(kind, client, reads, cache_redis, fresh_breaker, forget_near):
     redis = cache_redis.client
     forget_near()
     plain = said(client.get(reads[1]))
@@ -306,7 +306,7 @@ def test_g10_another_type_under_the_key_is_a_miss(kind, client, reads, cache_red
         assert said(client.get(reads[1])) == plain
 
 
-def test_g10_the_control_an_entry_that_is_ours_is_a_hit(client, reads, cache_redis):
+def test_g10_the_control_an_entry_that_is_ours_is_a_hit(client, reads, cache_redis, forget_near):
     """Else the tests above would pass with a far cache that is never read."""
     for path in reads:
         client.get(path)

@@ -164,7 +164,7 @@ def test_f4_a_login_with_nul_is_a_wrong_one(client, alice, sql):
 
 def test_f6_lengths_are_counted_in_characters_as_the_columns_count_them(writes):
     create = writes[3]
-    words = {"title": "😀" * 200, "content": "汉" * 300_000, "category": "𝕏" * 50}
+    words = {"title": "😀" * 200, "content": "😀" * 250_000, "category": "𝕏" * 50}
     answer = create.send(data=json.dumps(words, ensure_ascii=False).encode(), content_type=JSON)
     assert answer.status_code == 201
     assert {name: create.client.get(answer.headers["Location"]).json[name] for name in words} == words
@@ -172,7 +172,7 @@ def test_f6_lengths_are_counted_in_characters_as_the_columns_count_them(writes):
 
 def test_f6_the_columns_bound_what_the_schemas_let_pass(app, alice):
     """On SQLite as well, which ignores VARCHAR's length."""
-    for name, longest in (("title", 200), ("category", 50), ("content", 500_000)):
+    for name, longest in (("title", 200), ("category", 50), ("content", 250_000)):
         with app.app_context(), pytest.raises(Exception, match=r"(?i)check|too long"):
             words = {"title": "t", "content": "c", "category": "x"} | {name: "x" * (longest + 1)}
             db.session.add(Post(user_id=alice.id, **words))

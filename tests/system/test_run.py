@@ -12,11 +12,15 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
+from supervisor import events
 
 import config
+from processes.speech import UP_TO_DATE
+from processes.supervisord import Supervisor
 from tests.conftest import BACKEND, fresh_database
 from tests.servers import free_port, wait_for
 
@@ -124,6 +128,20 @@ def test_each_line_says_which_process_spoke(running: Instance) -> None:
     lines = running.said.splitlines()
     assert [line for line in lines if not re.match(rf"({SPEAKERS}) +\| ", line)] == []
     assert {line.split()[0] for line in lines} >= {"run", "supervisor", "web", "relay", "worker"}
+
+
+def test_a_line_that_comes_in_pieces_is_one_line(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    """Python writes a line and its end apart when it does not buffer; `web` may begin to count as running between."""
+    web = SimpleNamespace(config=SimpleNamespace(name="web"), pid=1, group=None, spawnerr=None)
+    seen = Supervisor(options=SimpleNamespace())
+    seen.subscribe()
+    events.notify(events.ProcessLogStdoutEvent(web, 1, UP_TO_DATE.encode()))
+    events.notify(events.ProcessStateRunningEvent(web, "STARTING"))
+    events.notify(events.ProcessLogStdoutEvent(web, 1, b"\nand"))
+    assert seen.up_to_date
+    events.notify(events.ProcessStateExitedEvent(web, "RUNNING"))
+    events.clear()
+    assert capsysbinary.readouterr().out == f"web        | {UP_TO_DATE}\nweb        | and\n".encode()
 
 
 def test_nobody_else_can_read_what_it_keeps(running: Instance) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import smtplib
 import ssl
+import time
 from email import message_from_bytes, policy
 
 import pytest
@@ -25,6 +28,7 @@ def setting(app, monkeypatch):
 def smtp(setting, mail_server, monkeypatch):
     """The server is set, and its certificate is trusted."""
     monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+    monkeypatch.setattr(mail, "_trust", mail._trust.__wrapped__)  # what one test trusts the next one need not
     setting(SMTP_URL=mail_server.url)
     return mail_server
 
@@ -76,6 +80,28 @@ def test_what_was_taken_is_no_error_even_if_the_server_hangs_up(smtp):
     smtp.hangs_up_at_quit = True
     mail.send(ADDRESS, "subject", "text", KEY)
     assert len(smtp.messages) == 1
+
+
+def test_an_attempt_that_is_cut_short_ends_at_once(smtp):
+    """As the soft time limit does, by a signal: no good-bye may wait for the answer that did not come."""
+
+    class CutShort(Exception):
+        pass
+
+    def cut_short(*_):
+        raise CutShort
+
+    async def think(*_):
+        await asyncio.sleep(1)
+
+    smtp.before_taking = think
+    former = signal.signal(signal.SIGALRM, cut_short)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    began = time.monotonic()
+    with pytest.raises(CutShort):
+        mail.send(ADDRESS, "subject", "text", KEY)
+    signal.signal(signal.SIGALRM, former)
+    assert time.monotonic() - began < 0.8
 
 
 def test_without_a_server_it_is_a_file_and_twice_is_one(setting, tmp_path):

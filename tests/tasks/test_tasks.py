@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 from flask import current_app, has_app_context
@@ -9,6 +13,7 @@ from flask import current_app, has_app_context
 from app.events import PostPublished, emit
 from app.extensions import celery, db
 from app.services.atomic import atomic
+from tests.servers import ROOT
 
 
 @pytest.fixture
@@ -106,3 +111,12 @@ def test_what_is_gone_is_no_error(perform, sent, sql, inbox):
     assert inbox() == []
     assert sent == []
     assert sql("SELECT count(*) FROM outbox WHERE done_at IS NULL OR last_error IS NOT NULL") == [(0,)]
+
+
+def test_a_worker_with_a_weak_secret_says_so_in_one_line():
+    command = [sys.executable, "-m", "celery", "-A", "celery_worker.celery", "worker"]
+    environ = {"PATH": os.environ["PATH"], "SECRET_KEY": "weak"}
+    ended = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("SECRET_KEY: ")
+    assert ended.stderr.count("\n") == 1

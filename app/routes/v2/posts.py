@@ -7,6 +7,7 @@ from flask_restx import Namespace, Resource
 from app.caching import POST, POSTS, cache
 from app.models import Post
 from app.routes.decorators import query, returns
+from app.schemas.v2 import NoQueryV2
 from app.schemas.v2.posts import PostPageV2, PostQueryV2, PostV2
 from app.services import posts
 from app.services.page import Page
@@ -28,8 +29,9 @@ class PostList(Resource):
 @ns.route("/<int:id>")
 class PostItem(Resource):
     @ns.doc(id="get_post_v2")
+    @query(ns, NoQueryV2())
     @cache.cached(timeout=300, tags=POST.of("id"))
     @returns(ns, PostV2())
-    def get(self, id: int) -> Post:
+    def get(self, id: int, query: dict[str, Any]) -> Post:
         """Read a post."""
         return posts.one(id)

@@ -10,3 +10,7 @@ class SchemaV2(Schema):
 
     class Meta:
         unknown = RAISE
+
+
+class NoQueryV2(SchemaV2):
+    """No parameters."""

@@ -39,6 +39,14 @@ def test_a_write_to_a_user_that_has_moved_on_is_412(client, as_user, make_user):
     assert as_user(alice).put(url, json={"username": "alison"}, headers={"If-Match": etag}).status_code == 412
 
 
+@pytest.mark.parametrize("header", ["", "x y", ",", '"', 'W/"weak"', '"other"'])
+def test_an_if_match_that_names_no_state_of_the_post_is_412(as_user, make_user, make_post, header):
+    """Also one that cannot be read: a caller who asked for a condition never gets an unconditional write."""
+    alice = make_user()
+    url = f"/api/v1/posts/{make_post(alice).id}"
+    assert as_user(alice).put(url, json={"title": "New"}, headers={"If-Match": header}).status_code == 412
+
+
 def test_of_two_writers_under_one_etag_one_wins(server, client, token_of, make_user, make_post):
     import requests
 
