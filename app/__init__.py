@@ -37,7 +37,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     :raises config.ConfigError: a setting is missing or wrong.
     """
     settings = config.load(environ)
-    app = Broadsheet(__name__)
+    app = Broadsheet(__name__, static_folder=None)
     app.config.update(settings)
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(
         app.config["SQLALCHEMY_DATABASE_URI"], app.config["THREADS"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from flask import Flask, Response
@@ -30,6 +31,27 @@ AUTHORIZATIONS = {
         "name": "Authorization",
         "description": "`Bearer <token>`, with the token that `POST /api/v1/users/login` answers with.",
     }
+}
+# What no decorator says.
+MORE_ANSWERS = {
+    "create_post": (409,),
+    "create_user": (401, 403),
+    "delete_post": (412,),
+    "delete_user": (409, 412),
+    "login_user": (401,),
+    "update_post": (412,),
+    "update_user": (409, 412),
+}
+CONDITIONS = {
+    "create_post": ("Idempotency-Key",),
+    "delete_post": ("If-Match",),
+    "delete_user": ("If-Match",),
+    "update_post": ("If-Match",),
+    "update_user": ("If-Match",),
+}
+HEADERS = {
+    "Idempotency-Key": "Sent again under the same key, it is done once and answered alike.",
+    "If-Match": "The `ETag` that was read: 412 if it has changed since.",
 }
 VERBS = {"get": "get", "post": "create", "put": "update", "delete": "delete"}
 
@@ -88,22 +110,27 @@ def init_app(app: Flask) -> None:
 
 
 def _document_errors(ns: Namespace, error: Schema) -> None:
-    """Swagger's error answers and security, from what the handlers' decorators say."""
+    """Swagger's error answers, conditions and security, from what the handlers' decorators say and the table above."""
     model = model_of(ns, error)
-    unprocessable = 400 if isinstance(error, ErrorV1) else 422
     for route in ns.resources:
-        for method in route.resource.methods or ():
-            view = getattr(route.resource, method.lower())
-            doc: dict[str, Any] = {"responses": {}}
-            statuses = {404: "Not Found"} if any("<" in url for url in route.urls) else {}
-            guard = getattr(view, "guard", None)
+        for method in map(str.lower, route.resource.methods or ()):
+            view = getattr(route.resource, method)
+            name = view.__apidoc__.get("id") or operation_id(route.resource.__name__, method)
+            guard, doc = getattr(view, "guard", None), {}
+            statuses = {*MORE_ANSWERS.get(name, ()), *([404] if any("<" in url for url in route.urls) else ())}
             if guard in ("login", "admin"):
                 doc["security"] = "jwt"
-                statuses |= {401: "Unauthorized", 403: "Forbidden"}
+                statuses |= {401, 403}
             if guard:
-                statuses |= {429: "Too Many Requests"}
+                statuses |= {429, 503}
+            if hasattr(view, "takes_body"):
+                statuses |= {413}
             if hasattr(view, "takes_body") or view.__apidoc__.get("params"):
-                statuses |= {unprocessable: "Bad input"}
-            for status, words in statuses.items():
-                doc["responses"][str(status)] = (words, model, {})
-            setattr(route.resource, method.lower(), ns.doc(**doc)(view))
+                statuses |= {400 if isinstance(error, ErrorV1) else 422}
+            doc["responses"] = {str(status): (HTTPStatus(status).phrase, model, {}) for status in statuses}
+            doc["params"] = {header: _header(header) for header in CONDITIONS.get(name, ())}
+            setattr(route.resource, method, ns.doc(**doc)(view))
+
+
+def _header(name: str) -> dict[str, Any]:
+    return {"in": "header", "type": "string", "description": HEADERS[name]}

@@ -52,6 +52,12 @@ def actor(user_id: int, session_id: str) -> User:
     return user
 
 
+def revoke(session_id: str) -> None:
+    """End a session: its tokens are refused from now on."""
+    with atomic():
+        db.session.execute(update(Session).where(Session.id == session_id).values(revoked_at=now()))
+
+
 def revoke_all(user_id: int, keep: str | None = None) -> None:
     """End all sessions of a user but the one to keep."""
     with atomic():

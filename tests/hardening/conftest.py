@@ -28,7 +28,7 @@ class Write:
 
 
 PERSON = {"username": 80, "password": 128, "email": 254, "mobile": 32, "role": 5, "info.birth": 19}
-POST = {"title": 200, "content": 500_000, "category": 50}
+POST = {"title": 200, "content": 250_000, "category": 50}
 INFO = {"age": 33, "birth": "1993-08-23"}
 CONTACT = {"email": "new@example.org", "mobile": "+49 170 1234567", "info": INFO}
 

@@ -31,10 +31,10 @@ TABLE: dict[tuple[str, str], tuple[int, ...]] = {
     ("GET", "/api/v1/users/<int:id>"): EVERYBODY,
     ("PUT", "/api/v1/users/<int:id>"): (401, 403, 200, 403, 200, 401),
     ("DELETE", "/api/v1/users/<int:id>"): (401, 403, 403, 403, 200, 401),
+    ("POST", "/api/v1/users/logout"): (401, 200, 200, 200, 200, 401),
     ("POST", "/api/v1/users/login"): (200, 200, 200, 200, 200, 401),
     ("GET", "/api/v2/posts"): EVERYBODY,
     ("GET", "/api/v2/posts/<int:id>"): EVERYBODY,
-    ("GET", "/static/<path:filename>"): (404, 404, 404, 404, 404, 404),
     ("GET", "/swaggerui/<path:filename>"): EVERYBODY,
 }
 BODIES: dict[str, dict[str, Any]] = {

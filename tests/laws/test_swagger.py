@@ -43,7 +43,16 @@ def test_every_operation_has_a_summary_a_success_and_an_id_of_its_own(descriptio
             assert any(status.startswith("2") for status in operation["responses"]), f"{method} {path}"
             ids.append(operation["operationId"])
     assert len(ids) == len(set(ids))
-    wanted = {"list_users", "create_user", "get_user", "update_user", "delete_user", "login_user", "list_posts"}
+    wanted = {
+        "list_users",
+        "create_user",
+        "get_user",
+        "update_user",
+        "delete_user",
+        "login_user",
+        "logout_user",
+        "list_posts",
+    }
     wanted |= {"create_post", "get_post", "update_post", "delete_post", "delete_all_posts"}
     wanted |= {"list_posts_v2", "get_post_v2"}
     assert set(ids) == wanted
@@ -61,6 +70,7 @@ def test_every_guarded_operation_says_so(description):
         "delete_all_posts",
         "delete_post",
         "delete_user",
+        "logout_user",
         "update_post",
         "update_user",
     }

@@ -75,6 +75,17 @@ class UserLogin(Resource):
         return {"token": tokens.mint(session.user_id, session.id, "v1", session.expires_at)}
 
 
+@ns.route("/logout")
+class UserLogout(Resource):
+    @login_required
+    @ns.doc(id="logout_user")
+    @returns(ns, MessageV1())
+    def post(self) -> dict[str, Any]:
+        """Log out: the token is refused from now on."""
+        sessions.revoke(current_session_id())
+        return {"message": "Logged out"}
+
+
 def _easy_passwords() -> bool:
     """v1 takes the tutorials' passwords, but not in production."""
     return bool(current_app.config["APP_ENV"] != "production")

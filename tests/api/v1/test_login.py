@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import jwt
 import pytest
+import requests
 
 from app.services import passwords
 from tests.factories import PASSWORD
@@ -106,3 +107,17 @@ def test_the_word_bearer_is_read_in_any_case(make_user, token_of, client, scheme
     alice = make_user()
     headers = {"Authorization": f"{scheme} {token_of(alice)}"}
     assert client.put(f"{USERS}/{alice.id}", json={}, headers=headers).status_code == 200
+
+
+def test_a_token_is_refused_by_every_process_once_its_user_has_logged_out(make_user, token_of, server, client):
+    """HARDENING C1: 40 tries on a server with two worker processes."""
+    alice = make_user()
+    token, other = token_of(alice), token_of(alice)
+    url = f"{server.url}{USERS}"
+    session = requests.Session()
+    assert session.post(f"{url}/logout", headers=_bearer(token), timeout=20).json() == {"message": "Logged out"}
+    for _ in range(40):
+        refused = requests.put(f"{url}/{alice.id}", json={}, headers=_bearer(token), timeout=20)
+        assert (refused.status_code, refused.json()["code"]) == (401, "revoked_token")
+    assert requests.put(f"{url}/{alice.id}", json={}, headers=_bearer(other), timeout=20).status_code == 200
+    session.close()
