@@ -238,8 +238,8 @@ def another_client(world: World, url: str) -> None:
 
 
 @way(POSTGRESQL)
-def replication(world: World, url: str) -> None:
-    """What a subscriber of logical replication does: ordinary triggers are silent then."""
+def session_in_the_role_replica(world: World, url: str) -> None:
+    """Restores and replication tools write like this: ordinary triggers are silent then."""
     _psycopg(url, "SET session_replication_role = replica", "UPDATE posts SET title = 'Replicated'")
 
 
