@@ -7,7 +7,7 @@ LOCK := $(BIN)uv pip compile pyproject.toml --universal --python-version 3.11 --
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 SUITE := $(BIN)python -m pytest -n 2 --dist loadfile --cov --cov-branch
 
-.PHONY: help run test check bench fmt lock
+.PHONY: help run test check fmt lock
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
@@ -29,9 +29,6 @@ check: .venv/test.stamp  ## format, lint, types, import contracts, line budget
 	$(BIN)mypy
 	$(BIN)lint-imports
 	$(BIN)python -m tests.laws.budget
-
-bench: .venv/run.stamp  ## measure it against the alternatives
-	$(BIN)python benchmarks/run.py
 
 fmt: .venv/test.stamp  ## format the code and mend what ruff can mend
 	$(BIN)ruff format .

@@ -129,6 +129,12 @@ def outbox_status() -> None:
         click.echo(f"{state:8} {count}")
 
 
+@outbox_group.command("replay")
+def replay_outbox() -> None:
+    """Try anew what was given up, once its cause is mended."""
+    click.echo(f"{outbox.replay()} messages begin anew")
+
+
 def init_app(app: Flask) -> None:
     """Register the commands."""
     for group in (users_group, cache_group, outbox_group):

@@ -1,11 +1,13 @@
-"""The outbox relay, a process of its own: publishes what was committed (`flask --app run outbox relay`)."""
+"""The relay, a process of its own: publishes what was committed, folds moves (`flask --app run outbox relay`)."""
 
 from __future__ import annotations
 
 import logging
 import signal
 import threading
+import time
 
+from flask import current_app
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.errors import Problem
@@ -13,6 +15,7 @@ from app.extensions import celery, db
 from app.services import outbox
 
 POLL_SECONDS = 0.25
+FOLD_EVERY_SECONDS = 2.0
 PAUSE_AFTER_FAULT_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
@@ -43,7 +46,11 @@ def run() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     log.info("relay started")
+    source, fold_at = current_app.extensions["coherence"].source, 0.0
     while not stop.is_set():
+        if time.monotonic() >= fold_at:  # here, so that no GET has to write
+            fold_at = time.monotonic() + FOLD_EVERY_SECONDS
+            source.fold()
         try:
             pause = 0.0 if publish_due() else POLL_SECONDS
         except ConnectionError:

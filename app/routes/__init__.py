@@ -116,7 +116,8 @@ def _document_errors(ns: Namespace, error: Schema) -> None:
         for method in map(str.lower, route.resource.methods or ()):
             view = getattr(route.resource, method)
             name = view.__apidoc__.get("id") or operation_id(route.resource.__name__, method)
-            guard, doc = getattr(view, "guard", None), {}
+            guard = getattr(view, "guard", None)
+            doc: dict[str, Any] = {}
             statuses = {*MORE_ANSWERS.get(name, ()), *([404] if any("<" in url for url in route.urls) else ())}
             if guard in ("login", "admin"):
                 doc["security"] = "jwt"

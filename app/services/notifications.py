@@ -21,6 +21,8 @@ TEXTS = {
     NEW_POST: "Hello {name},\n\n{author} has published «{title}».\n",
 }
 
+LISTENING = (User.deleted_at.is_(None), User.disabled_at.is_(None))
+
 
 def notify_author(event_id: str, post_id: int) -> None:
     """Tell a post's author that it is published."""
@@ -35,7 +37,7 @@ def notify_admins(event_id: str, post_id: int) -> None:
 
 
 def send_mail(event_id: str, notification_id: int) -> None:
-    """Send one mail, unless it was sent, or its user is gone or has taken his address away.
+    """Send one mail, unless it was sent, or its user or post is gone, or he has taken his address away.
 
     Its Message-ID is always the same: if a worker dies between the mail server's 250 and our commit, the second copy
     is known for one.
@@ -46,7 +48,9 @@ def send_mail(event_id: str, notification_id: int) -> None:
         select(Notification, User, Post)
         .join(User, User.id == Notification.user_id)
         .join(Post, Post.id == Notification.post_id)
-        .where(Notification.id == notification_id, Notification.sent_at.is_(None), User.deleted_at.is_(None))
+        .where(
+            Notification.id == notification_id, Notification.sent_at.is_(None), *LISTENING, Post.deleted_at.is_(None)
+        )
     ).one_or_none()
     if found is None:
         return
@@ -66,8 +70,7 @@ def send_mail(event_id: str, notification_id: int) -> None:
 def _tell(event_id: str, recipients: Select[User], kind: str, post_id: int) -> None:
     """Write an inbox row and, for who has an address, a mail that is due; once for each (event, user, channel)."""
     with atomic():
-        living = recipients.where(User.deleted_at.is_(None))
-        for user in db.session.scalars(living).all():
+        for user in db.session.scalars(recipients.where(*LISTENING)).all():
             _claim(event_id, user.id, "inbox", kind, post_id)
             if user.email and (mail_id := _claim(event_id, user.id, "mail", kind, post_id)):
                 emit(Notified(mail_id))

@@ -6,18 +6,18 @@ import logging
 import random
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import func, select, update
+from sqlalchemy import CursorResult, func, select, update
 
 from app.extensions import db
 from app.models import OutboxMessage
 from app.models.base import now
 from app.services.atomic import atomic, end_read
 
-ATTEMPTS = 8
 LEASE = timedelta(seconds=60)  # after this a published message that is not done is published again
-LONGEST_PAUSE_SECONDS = 300
+PAUSES = (2, 4, 8, 30, 60, 600, 3600)  # seconds after each failed attempt; 71 minutes in all
+ATTEMPTS = len(PAUSES) + 1
 WAITING = (OutboxMessage.done_at.is_(None), OutboxMessage.dead_at.is_(None))
 
 log = logging.getLogger(__name__)
@@ -92,21 +92,30 @@ def finish(message_id: int) -> None:
 
 
 def fail(message_id: int, error: BaseException) -> None:
-    """Note what went wrong and when to try again: a pause that doubles, with jitter."""
+    """Note what went wrong and when to try again: after one of PAUSES, with jitter, so that not all come at once."""
     with atomic():
         message = db.session.scalar(select(OutboxMessage).where(OutboxMessage.id == message_id, *WAITING))
         if message is None:
             return
         message.last_error = repr(error)[:2000]  # without NUL or lone surrogates, whatever a mail server has said
-        pause = min(LONGEST_PAUSE_SECONDS, 2**message.attempts) * random.uniform(0.5, 1)  # noqa: S311
-        message.next_attempt_at = now() + timedelta(seconds=pause)
         if message.attempts >= ATTEMPTS:
             _give_up(message)
+            return
+        pause = PAUSES[message.attempts - 1] * random.uniform(0.5, 1)  # noqa: S311
+        message.next_attempt_at = now() + timedelta(seconds=pause)
 
 
 def _give_up(message: OutboxMessage) -> None:
     message.dead_at = now()
     log.error("message %s is given up: %s for %s", message.id, message.event, message.subscriber)
+
+
+def replay() -> int:
+    """Let all that was given up begin anew, at once; say how many. What was sent already is not sent again."""
+    again = {"dead_at": None, "attempts": 0, "next_attempt_at": now()}
+    with atomic():
+        dead = db.session.execute(update(OutboxMessage).where(OutboxMessage.dead_at.is_not(None)).values(**again))
+    return cast("CursorResult[Any]", dead).rowcount
 
 
 def counts() -> dict[str, int]:

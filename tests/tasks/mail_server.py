@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import logging
+import shutil
 import ssl
+import tempfile
 from collections.abc import Awaitable, Callable
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -13,13 +16,16 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import quote
 
+import trustme
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from tests.servers import free_port
 
-# Its own authority: `SSL_CERT_FILE=…` trusts it. A key for tests only, of nobody else's.
-CERTIFICATE = Path(__file__).with_name("localhost.pem")
+AUTHORITY = trustme.CA()
+CERTIFICATE = Path(tempfile.mkdtemp(prefix="bs-tls-"), "authority.pem")  # `SSL_CERT_FILE=…` trusts it
+AUTHORITY.cert_pem.write_to_path(str(CERTIFICATE))
+atexit.register(shutil.rmtree, CERTIFICATE.parent, ignore_errors=True)
 USER, PASSWORD = "broadsheet", "p@ss/word?"  # not fit for a URL as it stands
 OK = "250 OK"
 
@@ -37,7 +43,7 @@ class MailServer:
         self.hangs_up_at_quit = False
         self.logins: list[bytes] = []
         secure = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        secure.load_cert_chain(CERTIFICATE)
+        AUTHORITY.issue_cert("localhost", "127.0.0.1").configure_cert(secure)
         self._controller = Controller(
             self,
             hostname="127.0.0.1",

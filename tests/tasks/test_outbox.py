@@ -207,20 +207,27 @@ def test_a_message_whose_worker_dies_each_time_is_given_up_after_eight_attempts(
     assert outbox.counts() == {"waiting": 0, "done": 0, "dead": 1}
 
 
-def test_pauses_double_and_are_bounded(emitted, message, sql, monkeypatch):
+def test_pauses_grow_from_seconds_to_an_hour(emitted, message):
+    """A mail server that is away for ten minutes costs no mail."""
     (id,) = emitted()
     pauses = []
     for attempts in range(7):
         outbox.begin_attempt(id, attempts)
         outbox.fail(id, OSError("no"))
         pauses.append((message(id).next_attempt_at - now()) / timedelta(seconds=1))
-    for attempts, pause in enumerate(pauses, 1):
-        assert 2**attempts * 0.5 - 1 < pause <= 2**attempts
-    monkeypatch.setattr(outbox, "LONGEST_PAUSE_SECONDS", 3)
-    sql("UPDATE outbox SET attempts = 6")
-    outbox.begin_attempt(id, 6)
-    outbox.fail(id, OSError("no"))
-    assert message(id).next_attempt_at <= now() + timedelta(seconds=3)
+    for pause, longest in zip(pauses, (2, 4, 8, 30, 60, 600, 3600), strict=True):
+        assert longest * 0.5 - 1 < pause <= longest
+
+
+def test_what_was_given_up_begins_anew_when_the_operator_says_so(emitted, message):
+    (id,) = emitted()
+    for attempts in range(8):
+        outbox.begin_attempt(id, attempts)
+        outbox.fail(id, OSError("no"))
+    assert outbox.counts()["dead"] == 1
+    assert outbox.replay() == 1
+    assert outbox.counts() == {"waiting": 1, "done": 0, "dead": 0}
+    assert outbox.begin_attempt(id, 0).number == 1
 
 
 def test_whatever_an_error_says_it_can_be_noted(emitted, message):
