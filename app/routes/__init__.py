@@ -126,7 +126,7 @@ def _document_errors(ns: Namespace, error: Schema) -> None:
                 statuses |= {429, 503}
             if hasattr(view, "takes_body"):
                 statuses |= {413}
-            if hasattr(view, "takes_body") or view.__apidoc__.get("params"):
+            if hasattr(view, "takes_body") or getattr(view, "takes_query", False):
                 statuses |= {400 if isinstance(error, ErrorV1) else 422}
             doc["responses"] = {str(status): (HTTPStatus(status).phrase, model, {}) for status in statuses}
             doc["params"] = {header: _header(header) for header in CONDITIONS.get(name, ())}

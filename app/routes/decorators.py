@@ -40,6 +40,7 @@ def query(ns: Namespace, schema: Schema) -> Callable[[View], View]:
         def checked(*args: Any, **kwargs: Any) -> Any:
             return view(*args, query=_load(schema, _single_values(schema)), **kwargs)
 
+        checked.takes_query = bool(schema.fields)  # type: ignore[attr-defined]
         return ns.doc(params=_parameters(schema))(checked)
 
     return decorate

@@ -10,6 +10,7 @@ import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 from flask import current_app, has_app_context
 
+from app import tasks
 from app.events import PostPublished, emit
 from app.extensions import celery, db
 from app.services.atomic import atomic
@@ -19,6 +20,7 @@ from tests.servers import ROOT
 @pytest.fixture
 def perform(app, sql):
     """perform(event): run its tasks and those that follow from them, one after the other, each for the first time."""
+    tasks.init_app(app)  # Celery belongs to the app that was made last: one app a process
 
     def run(event) -> None:
         with app.app_context(), atomic():
