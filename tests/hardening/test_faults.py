@@ -1,0 +1,124 @@
+"""A part that is away: reads go on, writes that were done are answered, and what cannot be done is 503."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+from sqlalchemy import make_url
+
+from app.extensions import db
+from app.services import posts
+from tests.conftest import BACKEND
+
+POST = {"title": "Hello", "content": "Words"}
+
+
+@pytest.fixture
+def hung(cache_redis):
+    """hung(): the cache's Redis answers nobody until the test is over."""
+    yield lambda: os.kill(cache_redis.pid, signal.SIGSTOP)
+    os.kill(cache_redis.pid, signal.SIGCONT)
+
+
+def test_a_write_that_was_done_is_answered_though_redis_went_away_meanwhile(as_user, make_user, hung, monkeypatch, sql):
+    """The limits are asked once more after the write, to be told in a header: that may fail, the answer may not."""
+    create = posts.create
+
+    def create_and_lose_redis(*args, **kwargs):
+        post = create(*args, **kwargs)
+        hung()
+        return post
+
+    monkeypatch.setattr(posts, "create", create_and_lose_redis)
+    answer = as_user(make_user()).post("/api/v1/posts", json=POST)
+    assert answer.status_code == 201
+    assert sql("SELECT count(*) FROM posts")[0][0] == 1
+
+
+def test_with_redis_hung_reads_and_writes_go_on_without_waiting_long(client, as_user, make_user, hung):
+    """HARDENING drill 8: each request at most 300 ms later."""
+    alice = as_user(make_user())
+    hung()
+    began = time.monotonic()
+    for _ in range(5):
+        assert alice.post("/api/v1/posts", json=POST).status_code == 201
+        assert client.get("/api/v1/posts").status_code == 200
+    assert time.monotonic() - began < 10 * 0.3
+
+
+def test_ready_names_each_part(client):
+    answer = client.get("/api/health/ready")
+    assert answer.status_code == 200
+    assert answer.json == {"status": "ok", "parts": {"database": "ok", "cache": "ok", "broker": "ok"}}
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_without_its_cache_it_is_degraded_and_not_down(client, hung):
+    hung()
+    answer = client.get("/api/health/ready")
+    assert answer.status_code == 200
+    assert (answer.json["status"], answer.json["parts"]["cache"]) == ("degraded", "down")
+
+
+def test_while_the_triggers_differ_it_is_degraded_and_not_down(client, app, sql):
+    """In a rolling upgrade the new page's triggers are not those of the hosts that still run the old code."""
+    sql("DROP TRIGGER cache_users_insert" + (" ON users" if BACKEND == "postgresql" else ""))
+    answer = client.get("/api/health/ready")
+    app.test_cli_runner().invoke(args=["cache", "install"])
+    assert answer.status_code == 200
+    assert (answer.json["status"], answer.json["parts"]["database"]) == ("degraded", "triggers differ")
+
+
+@pytest.fixture
+def read_only(app, sql):
+    """The database as a standby is after a fail-over: it reads, and refuses to write."""
+    name = make_url(app.config["SQLALCHEMY_DATABASE_URI"]).database
+    sql(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    with app.app_context():
+        db.engine.dispose()
+    yield
+    with app.app_context():
+        db.engine.dispose()
+        with db.engine.connect() as connection:
+            connection.exec_driver_sql("SET default_transaction_read_only = off")
+            connection.commit()
+            connection.exec_driver_sql(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+            connection.commit()
+        db.engine.dispose()
+
+
+@pytest.mark.skipif(BACKEND != "postgresql", reason="SQLite has no standby")
+def test_a_database_that_only_reads_answers_reads_and_refuses_writes_for_now(make_user, as_user, client, request):
+    alice = as_user(make_user())
+    request.getfixturevalue("read_only")
+    assert client.get("/api/v1/posts").status_code == 200
+    refused = alice.post("/api/v1/posts", json=POST)
+    assert refused.status_code == 503
+    assert refused.headers["Retry-After"] == "1"
+
+
+@pytest.mark.skipif(BACKEND != "postgresql", reason="SQLite has no server that could be away")
+def test_without_the_database_every_route_is_503_and_the_process_lives(client, app, monkeypatch):
+    with app.app_context():
+        engine = db.engine
+
+        def refuse(*_, **__):
+            import psycopg
+
+            raise psycopg.OperationalError("connection refused")
+
+        engine.dispose()
+        monkeypatch.setattr(engine.dialect, "connect", refuse)
+        try:
+            assert client.get("/api/health/live").status_code == 200
+            assert client.get("/api/health/ready").status_code == 503
+            for address in ("/api/v1/posts", "/api/v2/posts/1", "/api/v1/users?page=7"):
+                answer = client.get(address)
+                assert answer.status_code in (200, 503), address
+            assert client.post("/api/v1/users/login", json={"username": "a", "password": "b"}).status_code == 503
+        finally:
+            monkeypatch.undo()
+            engine.dispose()
