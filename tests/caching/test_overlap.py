@@ -78,6 +78,7 @@ def test_a_reader_that_overlaps_a_writer_cannot_poison_the_far_cache(
         as_user(alice).put(url, json={"title": "new"})
         gate.opened.set()
         assert slow.result().json["title"] == "old", "it read before the write"
+    assert app.test_client().get(url).json["title"] == "new"
     coherence.near.clear()
     assert app.test_client().get(url).json["title"] == "new"
 
