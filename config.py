@@ -130,7 +130,7 @@ def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Read and check every setting.
 
     :param environ: the variables to read; by default the process's environment over the `.env` beside `run.py`.
-    :return: setting name -> typed value, together with what is derived (`SQLALCHEMY_DATABASE_URI`, `REDIS_SOCKET` …).
+    :return: setting name -> typed value, together with what is derived (`SQLALCHEMY_DATABASE_URI`, `EMBEDDED_CACHE` …).
     :raises ConfigError: on the first setting that is missing or wrong.
     """
     environ = environment() if environ is None else environ
