@@ -26,7 +26,7 @@ from sqlalchemy.engine import Engine
 from app import create_app, tokens
 from app.caching.extension import Coherence
 from app.extensions import db
-from app.models import Post, Session, User
+from app.models import Post, Session, Todo, User
 from app.models.base import now
 from tests.factories import PostFactory, UserFactory
 from tests.servers import Redis, WebServer
@@ -201,6 +201,20 @@ def make_post(app: Flask) -> Callable[..., Post]:
         with app.app_context():
             post: Post = PostFactory(user_id=user.id, **values)
             return post
+
+    return make
+
+
+@pytest.fixture
+def make_todo(app: Flask) -> Callable[..., int]:
+    """make_todo(user, task=…): the id of a committed todo."""
+
+    def make(user: User, **values: Any) -> int:
+        with app.app_context():
+            todo = Todo(user_id=user.id, **{"task": "Buy ink"} | values)
+            db.session.add(todo)
+            db.session.commit()
+            return todo.id
 
     return make
 

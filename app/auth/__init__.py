@@ -1,5 +1,5 @@
 """Who is asking."""
 
-from app.auth.guards import Guards, current_session_id, current_user
+from app.auth.guards import Guards, assume, current_session_id, current_user
 
-__all__ = ["Guards", "current_session_id", "current_user"]
+__all__ = ["Guards", "assume", "current_session_id", "current_user"]

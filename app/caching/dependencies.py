@@ -10,14 +10,15 @@ from dataclasses import dataclass
 
 from app.caching.tags import Family
 from app.extensions import db
-from app.models import IdempotencyKey, Notification, OutboxMessage, Post, Session, User
+from app.models import IdempotencyKey, Notification, OutboxMessage, Post, Session, Todo, User
 
 USERS = Family("users", slot=0)
 USER = Family("user", slot=1, size=1024)
 POSTS = Family("posts", slot=2000)
 POST = Family("post", slot=2001, size=4096)
+PRIVATE = Family("private", slot=7000, size=1024)  # by user: what nobody else may see
 
-FAMILIES = (USERS, USER, POSTS, POST)
+FAMILIES = (USERS, USER, POSTS, POST, PRIVATE)
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ PUBLIC_POST = all_but(Post)
 MAP: dict[type, tuple[Stales, ...]] = {
     User: (stales(USERS, when=PUBLIC_USER), stales(USER, by="id", when=PUBLIC_USER)),
     Post: (stales(POSTS, when=PUBLIC_POST), stales(POST, by="id", when=PUBLIC_POST)),
+    Todo: (stales(PRIVATE, by="user_id", when=all_but(Todo)),),
 }
 
 # What no cached answer reads.

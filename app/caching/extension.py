@@ -15,6 +15,7 @@ from flask import Flask, Response, current_app, request
 from flask_caching import Cache
 from sqlalchemy import make_url
 
+from app.auth import assume, current_session_id, current_user
 from app.caching import audit, triggers
 from app.caching.entry import LARGEST_BODY, Entry, entry_of, etag_of
 from app.caching.flight import Flights, Result
@@ -25,6 +26,7 @@ from app.extensions import db
 
 log = logging.getLogger(__name__)
 CHECK_EVERY_SECONDS = 10.0
+PRINCIPAL = "principal"  # the argument by which a tag names who asks
 Refusal = str  # why an answer was not kept, as Cache-Status says it
 
 
@@ -72,14 +74,14 @@ class CoherentCache(Cache):
         timeout: int | None = None,
         *,
         tags: Tag | Iterable[Tag],
+        private: bool = False,
         unless: Callable[[], bool] | None = None,
         response_filter: Callable[[Response], bool] | None = None,
         make_cache_key: Callable[..., str] | None = None,
     ) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
-        """Cache a GET handler that makes its answer of public data alone.
+        """Cache a GET handler that makes its answer of public data, or, `private`, for who asks alone (behind a guard).
 
-        Stands inside `@query`, whose validated arguments make the key together with the path's, and outside `@returns`.
-        Only 200 answers without Set-Cookie are kept.
+        Stands inside `@query`, whose arguments make the key with the path's, and outside `@returns`. Keeps 200s alone.
 
         :param timeout: seconds, for hygiene; a `CachedResponse`'s own wins. By default `CACHE_DEFAULT_TIMEOUT`.
         :param tags: what the answer depends on; any change of it makes it stale at once.
@@ -94,13 +96,16 @@ class CoherentCache(Cache):
             def answer(resource: Any, **arguments: Any) -> Response:
                 flat = {k: v for k, v in arguments.items() if k != "query"} | arguments.get("query", {})
                 variant = make_cache_key(**arguments) if make_cache_key else _variant(flat)
-                fill = functools.partial(_fill, view, resource, arguments, variant)
+                principal = _principal() if private else None
+                flat |= {PRINCIPAL: principal[0]} if principal else {}
+                fill = functools.partial(_fill, view, resource, arguments, variant, on, principal)
                 if unless is not None and unless():
-                    return _serve(fill(on)[0], "fwd=bypass")
+                    return _owned(_serve(fill()[0], "fwd=bypass"), private)
                 keep = functools.partial(self._kept, timeout, response_filter)
-                return self._answer(f"{request.endpoint}:{variant}", slots_of(on, flat), lambda: fill(on), keep)
+                key = f"{request.endpoint}:{f'user={principal[0]}:' if principal else ''}{variant}"
+                return _owned(self._answer(key, slots_of(on, flat), fill, keep), private)
 
-            answer.tags = on  # type: ignore[attr-defined]
+            answer.tags, answer.private = on, private  # type: ignore[attr-defined]
             return answer
 
         return decorate
@@ -169,6 +174,11 @@ class CoherentCache(Cache):
             return None
 
 
+def _principal() -> tuple[int, str]:
+    """Who asks, as the guard has found out."""
+    return current_user().id, current_session_id()
+
+
 def _variant(arguments: dict[str, Any]) -> str:
     """Validated arguments in one canonical spelling: neither their order nor defaults nor noise split the cache."""
     return urlencode(sorted((k, str(v)) for k, v in arguments.items() if v is not None))
@@ -187,20 +197,36 @@ def _digest(generations: Generations) -> str:
 
 
 def _fill(
-    view: Callable[..., Response], resource: Any, arguments: dict[str, Any], variant: str, tags: tuple[Tag, ...]
+    view: Callable[..., Response],
+    resource: Any,
+    arguments: dict[str, Any],
+    variant: str,
+    tags: tuple[Tag, ...],
+    principal: tuple[int, str] | None,
 ) -> tuple[Response, Refusal | None]:
-    """Compute the public answer: in a request of its own, where there is no Authorization, cookie or other header that
-    the view could see, and with a database session of its own, begun after the generations were noted.
+    """Compute the answer: in a request of its own, where there is no Authorization, cookie or other header that the
+    view could see, only the principal that it is for; with a database session begun after the generations were noted.
     """
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     host = app.config["TRUSTED_HOSTS"][0].lstrip(".")
     clean = app.test_request_context(request.path, base_url=f"http://{host}", query_string=variant)
-    with app.app_context(), clean, audit.tables_read() as tables:
-        response = view(resource, **arguments)
+    with app.app_context(), clean:
+        if principal is not None:
+            assume(*principal)
+        with audit.tables_read() as tables:
+            response = view(resource, **arguments)
     unknown = audit.undeclared(tables, tags)
     if unknown:
         log.error("%s reads %s and says no tag that they move: not kept", request.endpoint, ", ".join(unknown))
     return response, "undeclared" if unknown else None
+
+
+def _owned(response: Response, private: bool) -> Response:
+    """Says to whom the answer may be shown again."""
+    if private and response.status_code in (200, 304):
+        response.headers["Cache-Control"] = "private, no-cache"
+        response.headers["Vary"] = "Authorization, Accept-Encoding"
+    return response
 
 
 def _serve_entry(entry: Entry, detail: str, collapsed: bool = False) -> Response:

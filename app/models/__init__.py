@@ -5,6 +5,7 @@ from app.models.notification import Notification
 from app.models.outbox import OutboxMessage
 from app.models.post import Post
 from app.models.session import Session
+from app.models.todo import Todo
 from app.models.user import User
 
-__all__ = ["IdempotencyKey", "Notification", "OutboxMessage", "Post", "Session", "User"]
+__all__ = ["IdempotencyKey", "Notification", "OutboxMessage", "Post", "Session", "Todo", "User"]

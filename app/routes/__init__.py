@@ -13,6 +13,7 @@ from werkzeug.routing import IntegerConverter, ValidationError
 from app.routes import health, problems
 from app.routes.decorators import model_of
 from app.routes.v1 import posts as posts_v1
+from app.routes.v1 import todos as todos_v1
 from app.routes.v1 import users as users_v1
 from app.routes.v2 import posts as posts_v2
 from app.schemas.base import BIGGEST_ID, Schema
@@ -22,6 +23,7 @@ from app.schemas.v2.posts import ProblemV2
 NAMESPACES: tuple[tuple[Namespace, type[Schema]], ...] = (
     (users_v1.ns, ErrorV1),
     (posts_v1.ns, ErrorV1),
+    (todos_v1.ns, ErrorV1),
     (posts_v2.ns, ProblemV2),
 )
 AUTHORIZATIONS = {
@@ -35,15 +37,21 @@ AUTHORIZATIONS = {
 # What no decorator says.
 MORE_ANSWERS = {
     "create_post": (409,),
+    "create_todo": (409,),
     "create_user": (401, 403),
     "delete_post": (412,),
+    "delete_todo": (412,),
     "delete_user": (409, 412),
     "login_user": (401,),
     "update_post": (412,),
+    "update_todo": (412,),
     "update_user": (409, 412),
 }
 CONDITIONS = {
     "create_post": ("Idempotency-Key",),
+    "create_todo": ("Idempotency-Key",),
+    "delete_todo": ("If-Match",),
+    "update_todo": ("If-Match",),
     "delete_post": ("If-Match",),
     "delete_user": ("If-Match",),
     "update_post": ("If-Match",),

@@ -14,6 +14,7 @@ from marshmallow import ValidationError, fields, validate
 from app.extensions import ma
 
 BIGGEST_ID = 2**63 - 1
+INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 WHOLE_NUMBER = re.compile(r"[0-9]{1,19}", re.ASCII)
 
 
@@ -47,6 +48,33 @@ class WholeNumber(fields.Integer):
         if not isinstance(value, (int, str)):
             raise self.make_error("invalid", input=value)
         return int(value)
+
+
+class Truth(fields.Boolean):
+    """JSON's true and false alone; in a query (`words`) the words."""
+
+    def __init__(self, *, words: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._known: dict[Any, bool] = {"true": True, "false": False} if words else {True: True, False: False}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, (bool, str)) or value not in self._known:
+            raise self.make_error("invalid", input=value)
+        return self._known[value]
+
+
+class Instant(fields.Field[datetime]):
+    """An RFC 3339 time with its zone."""
+
+    default_error_messages = {"invalid": "must be a time with a zone (2026-12-24T18:00:00Z)"}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
+        try:
+            if not INSTANT.fullmatch(value):
+                raise ValueError
+            return datetime.fromisoformat(value).astimezone(UTC)
+        except (ValueError, TypeError, OverflowError):
+            raise self.make_error("invalid") from None
 
 
 class Timestamp(fields.DateTime):

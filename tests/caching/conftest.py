@@ -23,6 +23,7 @@ class World:
 
     users: list[User]
     posts: list[Post]
+    todos: list[int]
 
     @property
     def addresses(self) -> list[str]:
@@ -40,15 +41,24 @@ class World:
             "/api/v2/posts?limit=2",
             "/api/v2/posts?category=news",
             *(f"/api/v2/posts/{post.id}" for post in self.posts),
+            "/api/v1/todos",
+            "/api/v1/todos?done=true",
+            *(f"/api/v1/todos/{id}" for id in self.todos),
         ]
 
 
 @pytest.fixture
-def world(make_user: Callable[..., User], make_post: Callable[..., Post]) -> World:
-    """Made anew for each test."""
+def world(make_user: Callable[..., User], make_post: Callable[..., Post], make_todo: Callable[..., int]) -> World:
+    """Made anew for each test. The todos are the first user's."""
     users = [make_user(), make_user(), make_user(role="admin")]
     posts = [make_post(users[n % 2], category=("news", "general")[n % 2]) for n in range(5)]
-    return World(users, posts)
+    return World(users, posts, [make_todo(users[0]) for _ in range(2)])
+
+
+@pytest.fixture
+def reader(world: World, as_user: Callable[[User], FlaskClient]) -> FlaskClient:
+    """The first user's client: he may read every address of the world."""
+    return as_user(world.users[0])
 
 
 @dataclass(frozen=True)
@@ -61,11 +71,11 @@ class Answer:
 
 
 @pytest.fixture
-def ask(client: FlaskClient) -> Callable[[str], Answer]:
+def ask(reader: FlaskClient) -> Callable[[str], Answer]:
     """ask(address) -> Answer; the cache is on."""
 
     def get(address: str) -> Answer:
-        response = client.get(address, headers={"X-Request-ID": "same"})
+        response = reader.get(address, headers={"X-Request-ID": "same"})
         headers = tuple((name, response.headers.get(name)) for name in COMPARED)
         return Answer(response.status_code, headers, response.data)
 
@@ -73,13 +83,13 @@ def ask(client: FlaskClient) -> Callable[[str], Answer]:
 
 
 @pytest.fixture
-def warm(client: FlaskClient) -> Callable[[list[str]], None]:
+def warm(reader: FlaskClient) -> Callable[[list[str]], None]:
     """warm(addresses): ask twice and see that the second is a hit."""
 
     def ask_twice(addresses: list[str]) -> None:
         for address in addresses:
-            client.get(address)
-            assert "; hit;" in client.get(address).headers["Cache-Status"], address
+            reader.get(address)
+            assert "; hit;" in reader.get(address).headers["Cache-Status"], address
 
     return ask_twice
 

@@ -22,7 +22,7 @@ from app.extensions import db
 from app.models import Post, Session, User
 
 
-def test_every_cached_address_reads_only_tables_that_move_its_tags(app, world, client, monkeypatch):
+def test_every_cached_address_reads_only_tables_that_move_its_tags(app, world, reader, monkeypatch):
     """At each fill the audit compares; here all of them are seen to pass, and to have read something."""
     seen = {}
     undeclared = audit.undeclared
@@ -33,7 +33,7 @@ def test_every_cached_address_reads_only_tables_that_move_its_tags(app, world, c
 
     monkeypatch.setattr(audit, "undeclared", noting)
     for address in world.addresses:
-        assert client.get(address).headers["Cache-Status"].endswith("; stored"), address
+        assert reader.get(address).headers["Cache-Status"].endswith("; stored"), address
     assert len(seen) == len(world.addresses)
     assert all(tables and not unknown for tables, unknown in seen.values())
 

@@ -37,11 +37,11 @@ def test_every_address_shows_the_write(way, world, ask, warm, write, uncached):
 
 
 @pytest.mark.parametrize("way", ways_of_writing.ROLLED_BACK, ids=lambda way: way.__name__)
-def test_what_shows_nowhere_makes_nothing_stale(way, world, client, warm, write):
+def test_what_shows_nowhere_makes_nothing_stale(way, world, reader, warm, write):
     warm(world.addresses)
     write(way, world)
     for address in world.addresses:
-        assert "; hit;" in client.get(address).headers["Cache-Status"], address
+        assert "; hit;" in reader.get(address).headers["Cache-Status"], address
 
 
 def test_a_write_to_one_post_leaves_another_posts_entry_alone(world, client, warm, write):

@@ -95,6 +95,7 @@ def test_slots_keep_their_numbers_for_ever():
         "user": (1, 1024),
         "posts": (2000, 0),
         "post": (2001, 4096),
+        "private": (7000, 1024),
     }
 
 

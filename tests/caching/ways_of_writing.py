@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from app.extensions import db
-from app.models import Post, User
+from app.models import Post, Todo, User
 from app.models.base import now
 from app.services.atomic import atomic
 from tests.caching.conftest import World
@@ -69,6 +69,18 @@ def flush_of_a_delete(world: World, url: str) -> None:
 def flush_of_a_users_name(world: World, url: str) -> None:
     with atomic():
         db.session.get_one(User, world.users[0].id).username = "renamed"
+
+
+@way(BOTH)
+def flush_of_a_todo(world: World, url: str) -> None:
+    with atomic():
+        db.session.get_one(Todo, world.todos[0]).done = True
+
+
+@way(BOTH)
+def todo_that_changes_hands(world: World, url: str) -> None:
+    with db.engine.begin() as connection:
+        connection.execute(update(Todo).where(Todo.id == world.todos[0]).values(user_id=world.users[1].id))
 
 
 @way(BOTH)

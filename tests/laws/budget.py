@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-BUDGET = {"app": 5000, "app/caching": 1200}
+BUDGET = {"app": 5600, "app/caching": 1300}  # ADR 5
 LONGEST_FILE = 400
 LONGEST_FUNCTION = 40
 

@@ -26,6 +26,11 @@ TABLE: dict[tuple[str, str], tuple[int, ...]] = {
     ("PUT", "/api/v1/posts/<int:id>"): (401, 403, 200, 403, 200, 401),
     ("DELETE", "/api/v1/posts/<int:id>"): (401, 403, 200, 403, 200, 401),
     ("DELETE", "/api/v1/posts/all"): (401, 403, 403, 403, 200, 401),
+    ("GET", "/api/v1/todos"): (401, 200, 200, 200, 200, 401),
+    ("POST", "/api/v1/todos"): (401, 201, 201, 201, 201, 401),
+    ("GET", "/api/v1/todos/<int:id>"): (401, 404, 200, 404, 404, 401),
+    ("PUT", "/api/v1/todos/<int:id>"): (401, 404, 200, 404, 404, 401),
+    ("DELETE", "/api/v1/todos/<int:id>"): (401, 404, 200, 404, 404, 401),
     ("GET", "/api/v1/users"): EVERYBODY,
     ("POST", "/api/v1/users"): (201, 201, 201, 201, 201, 201),
     ("GET", "/api/v1/users/<int:id>"): EVERYBODY,
@@ -40,6 +45,8 @@ TABLE: dict[tuple[str, str], tuple[int, ...]] = {
 BODIES: dict[str, dict[str, Any]] = {
     "/api/v1/posts": {"title": "Hello", "content": "Words"},
     "/api/v1/posts/<int:id>": {"title": "Hello"},
+    "/api/v1/todos": {"task": "Buy ink"},
+    "/api/v1/todos/<int:id>": {"done": True},
     "/api/v1/users": {"username": "newcomer", "password": PASSWORD},
     "/api/v1/users/<int:id>": {"age": 34},
     "/api/v1/users/login": {"username": "the-owner", "password": PASSWORD},
@@ -61,6 +68,9 @@ class World:
         self._client = client
         self.owner = make_user(username="the-owner", role="admin" if role == "disabled" else "user", **PRIVATE)
         self.post = make_post(self.owner)
+        todo = "INSERT INTO todos (user_id, task, done, created_at) VALUES (:id, 'secret', false, '2026-01-01')"
+        sql(todo, id=self.owner.id)
+        self.todo = sql("SELECT max(id) FROM todos")[0][0]
         self._headers = {}
         if role != "anon":
             his = role in ("owner", "disabled")
@@ -73,7 +83,7 @@ class World:
 
     def ask(self, method: str, rule: str) -> TestResponse:
         """Send the method to the rule's address, about what is the owner's."""
-        id = self.owner.id if "/users/" in rule else self.post.id
+        id = self.owner.id if "/users/" in rule else self.todo if "/todos/" in rule else self.post.id
         url = rule.replace("<int:id>", str(id)).replace("<path:filename>", "swagger-ui.css")
         body = BODIES.get(rule) if method in ("POST", "PUT") else None
         return self._client.open(url, method=method, json=body, headers=self._headers)

@@ -118,6 +118,7 @@ def test_a_public_read_never_asks_who_is_asking(app):
         for rule in app.url_map.iter_rules()
         if hasattr(get := getattr(getattr(app.view_functions[rule.endpoint], "view_class", None), "get", None), "tags")
         and hasattr(get, "guard")
+        and not get.private
     ]
     assert both == []
 

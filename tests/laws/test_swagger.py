@@ -54,6 +54,7 @@ def test_every_operation_has_a_summary_a_success_and_an_id_of_its_own(descriptio
         "list_posts",
     }
     wanted |= {"create_post", "get_post", "update_post", "delete_post", "delete_all_posts"}
+    wanted |= {"list_todos", "create_todo", "get_todo", "update_todo", "delete_todo"}
     wanted |= {"list_posts_v2", "get_post_v2"}
     assert set(ids) == wanted
 
@@ -67,11 +68,16 @@ def test_every_guarded_operation_says_so(description):
     }
     assert guarded == {
         "create_post",
+        "create_todo",
         "delete_all_posts",
         "delete_post",
+        "delete_todo",
+        "get_todo",
+        "list_todos",
         "delete_user",
         "logout_user",
         "update_post",
+        "update_todo",
         "update_user",
     }
 
