@@ -6,6 +6,8 @@ import itertools
 
 import pytest
 
+from app.caching import PRIVATE
+
 TODOS = "/api/v1/todos"
 
 
@@ -161,6 +163,19 @@ def test_in_whatever_order_they_ask_nobody_sees_anothers(hers, his, app, as_user
                 assert (answer.status_code, answer.json["code"]) == (401, "missing_token")
             else:
                 assert [todo["task"] for todo in answer.json] == [f"canary of {name}"]
+
+
+@pytest.mark.parametrize("far", [False, True], ids=["near", "far"])
+def test_two_users_of_one_slot_share_no_entry(hers, alice, as_user, make_user, coherence, far):
+    """Slots are taken modulo: their generations are the same, so only the owner in the key keeps them apart."""
+    namesake = as_user(make_user(id=alice.id + PRIVATE.size))
+    hers.post(TODOS, json={"task": "secret"})
+    assert len(hers.get(TODOS).json) == 1
+    if far:
+        coherence.near.clear()
+    answer = namesake.get(TODOS)
+    assert answer.json == []
+    assert "; hit;" not in answer.headers["Cache-Status"]
 
 
 def test_a_token_that_was_revoked_gets_nothing_from_the_cache(hers):
