@@ -1,8 +1,9 @@
-"""The operator's commands: `flask --app run users|cache|outbox …`."""
+"""The operator's commands: `flask --app run users|posts|cache|outbox …`."""
 
 from __future__ import annotations
 
 import sys
+from datetime import timedelta
 from typing import Any
 
 import click
@@ -15,8 +16,9 @@ from app import relay
 from app.caching import triggers
 from app.errors import Problem
 from app.extensions import db
+from app.models.base import now
 from app.schemas.base import Schema, Text
-from app.services import outbox, users
+from app.services import outbox, posts, users
 from app.services.atomic import atomic
 
 
@@ -39,6 +41,7 @@ class Commands(AppGroup):
 
 
 users_group = Commands("users", help="Accounts.")
+posts_group = Commands("posts", help="Posts.")
 cache_group = Commands("cache", help="The cache and what keeps it coherent.")
 outbox_group = Commands("outbox", help="What waits to be delivered.")
 
@@ -135,9 +138,16 @@ def replay_outbox() -> None:
     click.echo(f"{outbox.replay()} messages begin anew")
 
 
+@posts_group.command("restore")
+@click.option("--hours", type=click.IntRange(1, 720), default=720, show_default=True, help="Deleted in the last …")
+def restore_posts(hours: int) -> None:
+    """Bring posts back from the trash, but for those whose authors are gone."""
+    click.echo(f"{posts.restore(now() - timedelta(hours=hours))} posts are back")
+
+
 def init_app(app: Flask) -> None:
     """Register the commands."""
-    for group in (users_group, cache_group, outbox_group):
+    for group in (users_group, posts_group, cache_group, outbox_group):
         app.cli.add_command(group)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, CursorResult, Select, func, select, tuple_, update
@@ -97,6 +98,15 @@ def delete_all(actor: User) -> int:
             raise Forbidden("Admin access required")
         emptied = db.session.execute(update(Post).where(LIVE).values(deleted_at=now()))
     return cast("CursorResult[Any]", emptied).rowcount
+
+
+def restore(since: datetime) -> int:
+    """Bring back what was put into the trash since then, but for posts whose authors are gone; say how many."""
+    authors = select(User.id).where(User.deleted_at.is_(None))
+    back = update(Post).where(Post.deleted_at >= since, Post.user_id.in_(authors)).values(deleted_at=None)
+    with atomic():
+        restored = db.session.execute(back)
+    return cast("CursorResult[Any]", restored).rowcount
 
 
 def _editable(actor: User, post_id: int, verb: str) -> Post:
