@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -37,6 +38,7 @@ def matches(shown, printed):
 
 @pytest.mark.skipif(BACKEND != "sqlite", reason="the tour is that of the embedded SQLite, whatever TEST_DATABASE")
 def test_the_tour_prints_what_the_readme_shows():
+    assert shutil.which("curl"), "the tour is made with curl: install it (apt-get install curl)"
     steps = tour()
     assert len(steps) > 10
     with tempfile.TemporaryDirectory(prefix="bs-tour-") as folder:
