@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,9 @@ SETTINGS = (
     ),
     Setting("CACHE_NEAR_BYTES", _whole(0, 2**40), "67108864", "bytes at most in the near cache of each process"),
     Setting("V1_TOKEN_HOURS", _whole(1, 8760), "24", "how long a v1 token lives"),
+    Setting("ACCESS_TOKEN_MINUTES", _whole(1, 1440), "15", "how long a v2 access token lives"),
+    Setting("REFRESH_TOKEN_DAYS", _whole(1, 365), "30", "how long a refresh token lives that nobody uses"),
+    Setting("SESSION_DAYS", _whole(1, 3650), "90", "after this a login ends, however often it was refreshed"),
     Setting("BCRYPT_LOG_ROUNDS", _whole(4, 20), "12", "cost of a password hash; production refuses less than 12"),
     Setting(
         "TRUSTED_HOSTS",
@@ -212,6 +216,10 @@ def _derived(values: dict[str, Any]) -> dict[str, Any]:
         "BROKER_URL": broker,
         "CACHE_REDIS_URL": values["CACHE_REDIS_URL"] or redis_url,
         "SQLALCHEMY_DATABASE_URI": re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", database),
+        "ACCESS_TOKEN_LIFETIMES": {
+            "v1": timedelta(hours=values["V1_TOKEN_HOURS"]),
+            "v2": timedelta(minutes=values["ACCESS_TOKEN_MINUTES"]),
+        },
         "BCRYPT_HANDLE_LONG_PASSWORDS": True,  # from the first day and never changed: hashes depend on it
         "RESTX_MASK_SWAGGER": False,
         "RESTX_INCLUDE_ALL_MODELS": True,  # nested schemas dangle otherwise

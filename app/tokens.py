@@ -1,4 +1,4 @@
-"""PyJWT: mint and read access tokens (RFC 8725, RFC 9068)."""
+"""PyJWT: mint and read access and refresh tokens (RFC 8725, RFC 9068)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from app.models.base import now
 
 ALGORITHM = "HS256"
 ISSUER = "broadsheet"
-TYPE = "at+jwt"
+ACCESS, REFRESH = "at+jwt", "rt+jwt"  # the kinds, as the header `typ` tells them apart
+REFRESH_AUDIENCE = "refresh"
 LEEWAY = timedelta(seconds=10)
 REQUIRED = ["iss", "aud", "sub", "exp", "iat", "nbf", "jti"]
 SESSION_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
@@ -25,14 +26,60 @@ LONGEST = 8192  # characters: a token of ours has under 400
 
 @dataclass(frozen=True)
 class AccessToken:
-    """A token whose signature and claims have been checked; whether its session still lives has not."""
+    """A token whose signature and claims have been checked; whether its session still lives has not.
+
+    :ivar expires_at: seconds since the epoch.
+    """
 
     user_id: int
     session_id: str
+    audience: str
+    expires_at: int
+
+
+@dataclass(frozen=True)
+class RefreshToken:
+    """A checked refresh token; whether its `rotation` is the session's present one has not been checked."""
+
+    user_id: int
+    session_id: str
+    rotation: int
 
 
 def mint(user_id: int, session_id: str, audience: str, expires_at: datetime) -> str:
     """Sign an access token for one audience. It carries ids only: roles are read from the database at each request."""
+    return _signed(ACCESS, audience, user_id, session_id, expires_at)
+
+
+def mint_refresh(user_id: int, session_id: str, rotation: int, expires_at: datetime) -> str:
+    """Sign a refresh token. Nothing of it is stored: the session counts its `rotation`."""
+    return _signed(REFRESH, REFRESH_AUDIENCE, user_id, session_id, expires_at, rot=rotation)
+
+
+def read(token: str, audiences: Collection[str]) -> AccessToken:
+    """Check signature, type and every claim.
+
+    :raises Unauthorized: `expired_token` or `invalid_token`.
+    """
+    claims = _claims(token, ACCESS, audiences)
+    longest = current_app.config["ACCESS_TOKEN_LIFETIMES"].get(claims["aud"], timedelta())
+    if claims["exp"] - claims["iat"] > longest.total_seconds() + 1:
+        raise _invalid()
+    return AccessToken(int(claims["sub"]), claims["jti"], claims["aud"], claims["exp"])
+
+
+def read_refresh(token: str) -> RefreshToken:
+    """Check a refresh token.
+
+    :raises Unauthorized: `expired_token` or `invalid_token`.
+    """
+    claims = _claims(token, REFRESH, [REFRESH_AUDIENCE])
+    if type(claims.get("rot")) is not int or claims["rot"] < 0:
+        raise _invalid()
+    return RefreshToken(int(claims["sub"]), claims["jti"], claims["rot"])
+
+
+def _signed(kind: str, audience: str, user_id: int, session_id: str, expires_at: datetime, **more: int) -> str:
     issued = int(now().timestamp())
     claims = {
         "iss": ISSUER,
@@ -43,14 +90,10 @@ def mint(user_id: int, session_id: str, audience: str, expires_at: datetime) -> 
         "exp": int(expires_at.timestamp()),
         "jti": session_id,
     }
-    return jwt.encode(claims, _key(), ALGORITHM, headers={"typ": TYPE})
+    return jwt.encode(claims | more, _key(), ALGORITHM, headers={"typ": kind})
 
 
-def read(token: str, audiences: Collection[str]) -> AccessToken:
-    """Check signature, type and every claim.
-
-    :raises Unauthorized: `expired_token` or `invalid_token`.
-    """
+def _claims(token: str, kind: str, audiences: Collection[str]) -> dict[str, Any]:
     if len(token) > LONGEST:
         raise _invalid()
     try:
@@ -67,20 +110,24 @@ def read(token: str, audiences: Collection[str]) -> AccessToken:
         raise Unauthorized("Token has expired", code="expired_token") from None
     except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):  # a claim of 10^30, a lone surrogate
         raise _invalid() from None
-    return _checked(decoded["header"], decoded["payload"])
+    claims: dict[str, Any] = decoded["payload"]
+    if decoded["header"].get("typ") != kind or not _well_formed(claims):
+        raise _invalid()
+    return claims
 
 
-def _checked(header: dict[str, Any], claims: dict[str, Any]) -> AccessToken:
-    """What PyJWT does not look at: the type, the kinds of the claims, a lifetime that we never give."""
+def _well_formed(claims: dict[str, Any]) -> bool:
+    """What PyJWT does not look at: the kinds of the claims."""
     times = [claims["iat"], claims["nbf"], claims["exp"]]
-    kinds_right = all(type(t) is int and t >= 0 for t in times) and SESSION_ID.fullmatch(claims["jti"])
-    longest = timedelta(hours=current_app.config["V1_TOKEN_HOURS"]).total_seconds()
     subject = claims["sub"]
-    if header.get("typ") != TYPE or not kinds_right or claims["exp"] - claims["iat"] > longest + 1:
-        raise _invalid()
-    if not (subject.isascii() and subject.isdigit() and len(subject) < 19):
-        raise _invalid()
-    return AccessToken(int(subject), claims["jti"])
+    return (
+        all(type(t) is int and t >= 0 for t in times)
+        and type(claims["aud"]) is str
+        and SESSION_ID.fullmatch(claims["jti"]) is not None
+        and subject.isascii()
+        and subject.isdigit()
+        and len(subject) < 19
+    )
 
 
 def _key() -> str:

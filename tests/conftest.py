@@ -159,7 +159,7 @@ def client(app: Flask) -> FlaskClient:
 def token_of(app: Flask) -> Callable[..., str]:
     """token_of(user, audience="v1"): an access token of a new session."""
 
-    def mint(user: User, audience: str = "v1", hours: float = 1) -> str:
+    def mint(user: User, audience: str = "v1", hours: float = 0.2) -> str:
         with app.app_context():
             session = Session(id=os.urandom(16).hex(), user_id=user.id, expires_at=now() + timedelta(hours=hours))
             db.session.add(session)

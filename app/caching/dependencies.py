@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from app.caching.tags import Family
 from app.extensions import db
-from app.models import IdempotencyKey, Notification, OutboxMessage, Post, Session, Todo, User
+from app.models import Follow, IdempotencyKey, Notification, OutboxMessage, Post, PostTag, Session, Todo, User
 
 USERS = Family("users", slot=0)
 USER = Family("user", slot=1, size=1024)
@@ -18,7 +18,10 @@ POSTS = Family("posts", slot=2000)
 POST = Family("post", slot=2001, size=4096)
 PRIVATE = Family("private", slot=7000, size=1024)  # by user: what nobody else may see
 
-FAMILIES = (USERS, USER, POSTS, POST, PRIVATE)
+FOLLOW = Family("follow", slot=8100, size=1024)  # by user: whom he follows, who follows him
+SESSION = Family("session", slot=9200, size=1024)  # by user: whether a verified token is still good
+
+FAMILIES = (USERS, USER, POSTS, POST, PRIVATE, FOLLOW, SESSION)
 
 
 @dataclass(frozen=True)
@@ -46,16 +49,29 @@ def all_but(model: type, *unseen: str) -> list[str]:
 
 
 PUBLIC_USER = all_but(User, "username_key", "password_hash", "email", "mobile", "age", "birth", "disabled_at")
-PUBLIC_POST = all_but(Post)
+PUBLIC_POST = all_but(Post, "deleted_by")
+PRINCIPAL_USER = ["role", "disabled_at", "deleted_at"]
 
 MAP: dict[type, tuple[Stales, ...]] = {
-    User: (stales(USERS, when=PUBLIC_USER), stales(USER, by="id", when=PUBLIC_USER)),
+    User: (
+        stales(USERS, when=PUBLIC_USER),
+        stales(USER, by="id", when=PUBLIC_USER),
+        stales(PRIVATE, by="id", when=all_but(User, "username_key", "password_hash")),
+        stales(SESSION, by="id", when=PRINCIPAL_USER),
+    ),
     Post: (stales(POSTS, when=PUBLIC_POST), stales(POST, by="id", when=PUBLIC_POST)),
+    PostTag: (stales(POSTS, when=all_but(PostTag)), stales(POST, by="post_id", when=all_but(PostTag))),
+    Follow: (
+        stales(FOLLOW, by="follower_id", when=all_but(Follow)),
+        stales(FOLLOW, by="followed_id", when=all_but(Follow)),
+    ),
+    Notification: (stales(PRIVATE, by="user_id", when=all_but(Notification, "event_id", "sent_at")),),
+    Session: (stales(SESSION, by="user_id", when=["user_id", "revoked_at", "expires_at"]),),
     Todo: (stales(PRIVATE, by="user_id", when=all_but(Todo)),),
 }
 
 # What no cached answer reads.
-NEVER_CACHED = (IdempotencyKey, Notification, OutboxMessage, Session)
+NEVER_CACHED = (IdempotencyKey, OutboxMessage)
 
 
 def families_moved_by(table: str) -> frozenset[Family]:

@@ -1,11 +1,12 @@
 """The tables: columns, constraints, relationships. No queries."""
 
+from app.models.follow import Follow
 from app.models.idempotency import IdempotencyKey
 from app.models.notification import Notification
 from app.models.outbox import OutboxMessage
-from app.models.post import Post
+from app.models.post import Post, PostTag
 from app.models.session import Session
 from app.models.todo import Todo
 from app.models.user import User
 
-__all__ = ["IdempotencyKey", "Notification", "OutboxMessage", "Post", "Session", "Todo", "User"]
+__all__ = ["Follow", "IdempotencyKey", "Notification", "OutboxMessage", "Post", "PostTag", "Session", "Todo", "User"]

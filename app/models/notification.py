@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.extensions import Model
 from app.models.base import Id, Timestamp, now
+from app.models.post import Post
+
+INBOX = text("channel = 'inbox'")
+UNREAD = text("channel = 'inbox' AND read_at IS NULL")
 
 
 class Notification(Model):
@@ -18,6 +22,8 @@ class Notification(Model):
     __table_args__ = (
         UniqueConstraint("event_id", "user_id", "channel"),
         CheckConstraint("channel IN ('inbox', 'mail')", name="channel"),
+        Index("ix_notifications_inbox", "user_id", "id", sqlite_where=INBOX, postgresql_where=INBOX),
+        Index("ix_notifications_unread", "user_id", "id", sqlite_where=UNREAD, postgresql_where=UNREAD),
         {"sqlite_autoincrement": True},
     )
 
@@ -30,3 +36,5 @@ class Notification(Model):
     created_at: Mapped[datetime] = mapped_column(Timestamp, default=now)
     read_at: Mapped[datetime | None] = mapped_column(Timestamp)
     sent_at: Mapped[datetime | None] = mapped_column(Timestamp)
+
+    post: Mapped[Post | None] = relationship(lazy="raise_on_sql", viewonly=True)

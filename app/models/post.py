@@ -5,22 +5,26 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, Text, text
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.engine.default import DefaultExecutionContext
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.extensions import Model
 from app.models.base import Id, Timestamp, bounded, now
+from app.models.user import User
 
 TITLE_LENGTH = 200
 CONTENT_LENGTH = 250_000  # of four bytes each they fit into MAX_BODY_BYTES
 CATEGORY_LENGTH = 50
+TAG_LENGTH = 50
+MOST_TAGS = 20
 LIVE = text("deleted_at IS NULL")
+IN_TRASH = text("deleted_at IS NOT NULL")
 
 
-def _live_index(name: str, *columns: str) -> Index:
+def _live_index(name: str, *columns: str, newest_by: str = "created_at") -> Index:
     """An index of the posts that are not in the trash, newest first."""
-    order: list[Any] = [*columns, text("created_at DESC"), text("id DESC")]
+    order: list[Any] = [*columns, text(f"{newest_by} DESC"), text("id DESC")]
     return Index(name, *order, sqlite_where=LIVE, postgresql_where=LIVE)
 
 
@@ -31,7 +35,10 @@ def _created_at(context: DefaultExecutionContext) -> datetime:
 
 
 class Post(Model):
-    """A post. With `deleted_at` it is in the trash."""
+    """A post. With `deleted_at` it is in the trash, where `deleted_by` put it.
+
+    What it is related to is loaded only where a query says so.
+    """
 
     __tablename__ = "posts"
     __table_args__ = (
@@ -41,7 +48,10 @@ class Post(Model):
         _live_index("ix_posts_live"),
         _live_index("ix_posts_live_by_user", "user_id"),
         _live_index("ix_posts_live_by_category", "category"),
+        _live_index("ix_posts_live_by_change", newest_by="updated_at"),
+        Index("ix_posts_live_by_title", "title", "id", sqlite_where=LIVE, postgresql_where=LIVE),
         Index("ix_posts_user_id", "user_id"),
+        Index("ix_posts_trash", "deleted_at", "id", sqlite_where=IN_TRASH, postgresql_where=IN_TRASH),
         {"sqlite_autoincrement": True},
     )
 
@@ -53,3 +63,25 @@ class Post(Model):
     created_at: Mapped[datetime] = mapped_column(Timestamp, default=now)
     updated_at: Mapped[datetime] = mapped_column(Timestamp, default=_created_at, onupdate=now)
     deleted_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    deleted_by: Mapped[int | None] = mapped_column(Id, ForeignKey("users.id", ondelete="SET NULL"))
+
+    author: Mapped[User] = relationship(foreign_keys=user_id, lazy="raise_on_sql", viewonly=True)
+    tags: Mapped[list[PostTag]] = relationship(
+        order_by="PostTag.name", cascade="all, delete-orphan", passive_deletes=True, lazy="raise_on_sql"
+    )
+
+
+class PostTag(Model):
+    """A word by which posts are found."""
+
+    __tablename__ = "post_tags"
+    __table_args__ = (
+        bounded("name", TAG_LENGTH),
+        UniqueConstraint("post_id", "name"),
+        Index("ix_post_tags_name_post_id", "name", "post_id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    post_id: Mapped[int] = mapped_column(Id, ForeignKey("posts.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(TAG_LENGTH))

@@ -12,7 +12,10 @@ from app.models.base import Id, Timestamp, now
 
 
 class Session(Model):
-    """A login. `id` is the `jti` of its tokens, never a token itself."""
+    """A login. `id` is the `jti` of its tokens, never a token itself.
+
+    `rotation`: the number of the one refresh token that is good now; each use makes the next. `rotated_at`: when.
+    """
 
     __tablename__ = "sessions"
 
@@ -21,3 +24,5 @@ class Session(Model):
     created_at: Mapped[datetime] = mapped_column(Timestamp, default=now)
     expires_at: Mapped[datetime] = mapped_column(Timestamp)
     revoked_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    rotation: Mapped[int] = mapped_column(default=0, server_default="0")
+    rotated_at: Mapped[datetime | None] = mapped_column(Timestamp)

@@ -96,6 +96,8 @@ def test_slots_keep_their_numbers_for_ever():
         "posts": (2000, 0),
         "post": (2001, 4096),
         "private": (7000, 1024),
+        "follow": (8100, 1024),
+        "session": (9200, 1024),
     }
 
 

@@ -21,7 +21,7 @@ from tests.factories import PASSWORD
 from tests.hardening.answers import assert_refused, nothing_written
 
 POSTS, USERS = "/api/v1/posts", "/api/v1/users"
-HEADER = json.dumps({"typ": tokens.TYPE, "alg": "HS256"})
+HEADER = json.dumps({"typ": tokens.ACCESS, "alg": "HS256"})
 HUGE = 10**30
 PUBLIC_KEY = """-----BEGIN PUBLIC KEY-----
 MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEEVs/o5+uQbTjL3chynL4wXgUg2R9
@@ -91,7 +91,7 @@ def test_what_these_tests_sign_is_good_until_they_spoil_it(claims, signed, write
 def test_a1_no_algorithm_is_none(claims, signed, refused, subtests):
     for alg in ("none", "None", "NoNe", "nOnE", "NONE", "", None):
         with subtests.test(alg=alg):
-            unsigned = f"{encoded(json.dumps({'typ': tokens.TYPE, 'alg': alg}))}.{encoded(json.dumps(claims))}"
+            unsigned = f"{encoded(json.dumps({'typ': tokens.ACCESS, 'alg': alg}))}.{encoded(json.dumps(claims))}"
             refused(unsigned)
             refused(f"{unsigned}.")
             refused(f"{unsigned}.{signed(claims).rpartition('.')[2]}")

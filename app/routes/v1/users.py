@@ -1,6 +1,5 @@
 """v1's users and their login."""
 
-from datetime import timedelta
 from typing import Any
 
 from flask import current_app
@@ -71,7 +70,7 @@ class UserLogin(Resource):
     @returns(ns, TokenV1())
     def post(self, data: dict[str, Any]) -> dict[str, Any]:
         """Log in."""
-        session = sessions.login(**data, lifetime=timedelta(hours=current_app.config["V1_TOKEN_HOURS"]))
+        session = sessions.login(**data, lifetime=current_app.config["ACCESS_TOKEN_LIFETIMES"]["v1"])
         return {"token": tokens.mint(session.user_id, session.id, "v1", session.expires_at)}
 
 
