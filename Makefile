@@ -8,7 +8,7 @@ LOCK := $(BIN)uv pip compile pyproject.toml --universal --python-version 3.11 --
 # More workers than cores: much of the suite waits for real processes.
 SUITE := $(BIN)python -m pytest -n 4 --dist loadfile
 
-.PHONY: help run test coverage check fmt lock
+.PHONY: help run test coverage check fmt lock chromium
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
@@ -18,13 +18,13 @@ help:  ## list these commands
 run: .venv/run.stamp  ## start everything on this machine; Ctrl-C ends it
 	@exec $(BIN)python -IS processes/tether.py TERM $$PPID $(BIN)python run.py
 
-test: .venv/test.stamp check  ## check, then the whole suite on SQLite and on PostgreSQL
+test: chromium .venv/test.stamp check  ## check, then the whole suite on SQLite and on PostgreSQL
 	@status=0; \
 	TEST_DATABASE=sqlite $(SUITE) || status=1; \
 	TEST_DATABASE=postgresql $(SUITE) || status=1; \
 	exit $$status
 
-coverage: .venv/test.stamp  ## branch coverage of both runs together
+coverage: chromium .venv/test.stamp  ## branch coverage of both runs together
 	TEST_DATABASE=sqlite $(SUITE) --cov --cov-branch --cov-report=
 	TEST_DATABASE=postgresql $(SUITE) --cov --cov-branch --cov-append --cov-report=term:skip-covered
 
@@ -42,6 +42,14 @@ fmt: .venv/test.stamp  ## format the code and mend what ruff can mend
 lock: .venv/test.stamp  ## resolve pyproject.toml into requirements/*.txt again
 	$(LOCK) --extra embedded --output-file requirements/run.txt
 	$(LOCK) --extra embedded --extra test --extra dev --constraint requirements/run.txt --output-file requirements/test.txt
+
+# A wheel brings Playwright, none brings a browser.
+chromium:
+	@command -v chromium >/dev/null || { \
+	[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || { \
+	echo "The tests need Chromium: apt-get install chromium, as root" >&2; exit 1; }; \
+	echo "installing chromium …"; export DEBIAN_FRONTEND=noninteractive; \
+	apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium >/dev/null; }
 
 .venv/%.stamp: requirements/%.txt | .venv/bin/python
 	@echo "installing $< …"

@@ -224,7 +224,6 @@ def _derived(values: dict[str, Any]) -> dict[str, Any]:
         "RESTX_MASK_SWAGGER": False,
         "RESTX_INCLUDE_ALL_MODELS": True,  # nested schemas dangle otherwise
         "RESTX_ERROR_404_HELP": False,
-        "SWAGGER_UI_DOC_EXPANSION": "list",  # every operation is seen at once
         "ERROR_INCLUDE_MESSAGE": False,
     }
 

@@ -142,7 +142,7 @@ def replay_outbox() -> None:
 @click.option("--hours", type=click.IntRange(1, 720), default=720, show_default=True, help="Deleted in the last …")
 def restore_posts(hours: int) -> None:
     """Bring posts back from the trash, but for those whose authors are gone."""
-    click.echo(f"{posts.restore(now() - timedelta(hours=hours))} posts are back")
+    click.echo(f"{posts.restore_since(now() - timedelta(hours=hours))} posts are back")
 
 
 def init_app(app: Flask) -> None:

@@ -34,10 +34,9 @@ EXPOSED = (
     "RateLimit-Policy, Retry-After, Sunset, WWW-Authenticate, X-Request-ID, X-Total-Count"
 )
 NOTHING = "default-src 'none'; frame-ancestors 'none'"
-# Swagger UI's page: RESTX's template has one inline script and one inline style.
 DOCS = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-    "frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
 
 

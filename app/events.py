@@ -27,7 +27,7 @@ Event = PostPublished | Notified
 
 # Each name is a task in `app/tasks/`; a test compares the two.
 SUBSCRIBERS: dict[type[Event], tuple[str, ...]] = {
-    PostPublished: ("notify_author", "notify_admins"),
+    PostPublished: ("notify_author", "notify_followers", "notify_admins"),
     Notified: ("send_mail",),
 }
 

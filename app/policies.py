@@ -10,6 +10,16 @@ def can_edit_post(actor: User, post: Post) -> bool:
     return actor.is_admin or post.user_id == actor.id
 
 
+def can_see_trash(actor: User, post: Post) -> bool:
+    """Its author, and admins."""
+    return actor.is_admin or post.user_id == actor.id
+
+
+def can_restore_post(actor: User, post: Post) -> bool:
+    """Who put it into the trash, if it is his own; what somebody else put there, only admins bring back."""
+    return actor.is_admin or (post.user_id == actor.id and post.deleted_by == actor.id)
+
+
 def can_empty_blog(actor: User) -> bool:
     """Admins."""
     return actor.is_admin
@@ -21,6 +31,11 @@ def can_edit_user(actor: User, user: User) -> bool:
 
 
 def can_delete_user(actor: User) -> bool:
+    """Admins."""
+    return actor.is_admin
+
+
+def can_administer_users(actor: User) -> bool:
     """Admins."""
     return actor.is_admin
 

@@ -157,25 +157,27 @@ def client(app: Flask) -> FlaskClient:
 
 @pytest.fixture
 def token_of(app: Flask) -> Callable[..., str]:
-    """token_of(user, audience="v1"): an access token of a new session."""
+    """token_of(user, audience="v1"): an access token of a new session; for `refresh`, a refresh token."""
 
     def mint(user: User, audience: str = "v1", hours: float = 0.2) -> str:
         with app.app_context():
             session = Session(id=os.urandom(16).hex(), user_id=user.id, expires_at=now() + timedelta(hours=hours))
             db.session.add(session)
             db.session.commit()
+            if audience == tokens.REFRESH_AUDIENCE:
+                return tokens.mint_refresh(user.id, session.id, 0, session.expires_at)
             return tokens.mint(user.id, session.id, audience, session.expires_at)
 
     return mint
 
 
 @pytest.fixture
-def as_user(app: Flask, token_of: Callable[..., str]) -> Callable[[User], FlaskClient]:
-    """as_user(user): a client with that user's bearer token."""
+def as_user(app: Flask, token_of: Callable[..., str]) -> Callable[..., FlaskClient]:
+    """as_user(user, audience="v1"): a client with that user's bearer token."""
 
-    def client_of(user: User) -> FlaskClient:
+    def client_of(user: User, audience: str = "v1") -> FlaskClient:
         client = app.test_client()
-        client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token_of(user)}"
+        client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token_of(user, audience)}"
         return client
 
     return client_of

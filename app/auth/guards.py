@@ -1,4 +1,7 @@
-"""The guards of the writes: `@login_required`, `@admin_required`, `@public`; each version makes its own."""
+"""The guards: `@login_required`, `@admin_required`, `@public`; each version makes its own.
+
+A write asks the database who its actor is, since policies judge the present. A read asks `Principals`, which remember.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,11 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from flask import g, request
+from flask import current_app, g, request
 
 from app import tokens
-from app.auth.limits import limited
+from app.auth.limits import READS, limited
+from app.auth.principal import PRINCIPALS, Principal, Principals
 from app.errors import Forbidden, Unauthorized
 from app.models import User
 from app.services import sessions
@@ -18,23 +22,35 @@ View = Callable[..., Any]
 
 
 def current_user() -> User:
-    """The verified actor of this request; only behind a guard."""
+    """The verified actor of this request, read from the database; only behind a guard.
+
+    :raises Unauthorized: the session has ended since the guard let him in.
+    """
+    if "user" not in g:
+        assume(current_user_id(), current_session_id())
     user: User = g.user
     return user
 
 
+def current_user_id() -> int:
+    """The actor's id, without asking the database; only behind a guard."""
+    principal: Principal = g.principal
+    return principal.user_id
+
+
 def current_session_id() -> str:
     """The session that this request's token belongs to; only behind a guard."""
-    session_id: str = g.session_id
-    return session_id
+    principal: Principal = g.principal
+    return principal.session_id
 
 
 def assume(user_id: int, session_id: str) -> None:
-    """Be this principal in a request that has no token: a private answer is computed in one.
+    """Be this user from now on, as the database knows him now; a private answer is computed where there is no token.
 
-    :raises Unauthorized: the session has ended since the guard let him in.
+    :raises Unauthorized: the session has ended.
     """
-    g.user, g.session_id = sessions.actor(user_id, session_id), session_id
+    g.user = sessions.actor(user_id, session_id)
+    g.principal = Principal(user_id, session_id, g.user.is_admin)
 
 
 class Guards:
@@ -56,8 +72,7 @@ class Guards:
         """Let in admins: 401 without a valid token, 403 for others."""
 
         def check() -> None:
-            self.authenticate()
-            if not current_user().is_admin:
+            if not self.authenticate().is_admin:
                 raise Forbidden("Admin access required")
 
         return _guarded(view, "admin", check)
@@ -66,22 +81,30 @@ class Guards:
         """Let in anybody: says that nobody forgot the guard. A token is not looked at."""
         return _guarded(view, "public", lambda: None)
 
-    def authenticate(self) -> User:
-        """Read the token and load its user, who is `current_user()` from then on.
+    def authenticate(self) -> Principal:
+        """Find out whose token it is; he is `current_user()` from then on.
 
         :raises Unauthorized: `missing_token`, `invalid_token`, `expired_token` or `revoked_token`.
         """
-        token = tokens.read(self._token(), self._audiences)
-        g.user = sessions.actor(token.user_id, token.session_id)
-        g.session_id = token.session_id
-        return current_user()
+        text = self._token()
+        if request.method in READS:
+            principals: Principals = current_app.extensions[PRINCIPALS]
+            g.principal = principals.of(text, self._audiences)
+        else:
+            token = tokens.read(text, self._audiences)
+            assume(token.user_id, token.session_id)
+        principal: Principal = g.principal
+        return principal
 
     def known(self) -> User | None:
         """Who shows a token, behind `@public`; None where nobody does.
 
         :raises Unauthorized: a token is shown, and it is no good.
         """
-        return self.authenticate() if request.headers.get("Authorization") else None
+        if not request.headers.get("Authorization"):
+            return None
+        self.authenticate()
+        return current_user()
 
     def _token(self) -> str:
         header = request.headers.get("Authorization", "").strip()

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, Response, current_app, g
+from flask import Flask, Response, current_app, g, request
 from flask_limiter import RateLimitExceeded
 from flask_limiter.util import get_remote_address
 
@@ -18,6 +18,7 @@ from app.extensions import limiter
 log = logging.getLogger(__name__)
 WINDOW_SECONDS = 60
 STORE_TIMEOUT_SECONDS = 0.1
+READS = ("GET", "HEAD")
 
 
 def limited(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -28,6 +29,8 @@ def limited(view: Callable[..., Any]) -> Callable[..., Any]:
     counted = limiter.shared_limit(_rate, scope="writes", key_func=_principal)(view)
 
     def within_limits(*args: Any, **kwargs: Any) -> Any:
+        if request.method in READS:
+            return view(*args, **kwargs)
         try:
             return counted(*args, **kwargs)
         except RateLimitExceeded:
@@ -59,8 +62,8 @@ def _rate() -> str:
 
 
 def _principal() -> str:
-    user = g.get("user")
-    return f"user:{user.id}" if user else f"address:{get_remote_address()}"
+    principal = g.get("principal")
+    return f"user:{principal.user_id}" if principal else f"address:{get_remote_address()}"
 
 
 def _left() -> tuple[int, int]:

@@ -1,9 +1,10 @@
 """The only code that knows there is a cache."""
 
-from app.caching.dependencies import POST, POSTS, PRIVATE, USER, USERS
+from app.caching.dependencies import FOLLOW, POST, POSTS, PRIVATE, USER, USERS
 from app.caching.extension import PRINCIPAL, CoherentCache
+from app.caching.variant import Validated
 
 MINE = PRIVATE.of(PRINCIPAL)  # what is private to who asks
 cache = CoherentCache()
 
-__all__ = ["MINE", "POST", "POSTS", "USER", "USERS", "cache"]
+__all__ = ["FOLLOW", "MINE", "POST", "POSTS", "USER", "USERS", "Validated", "cache"]

@@ -20,11 +20,13 @@ class Entry:
     """A 200 answer.
 
     :ivar key: route and canonical variant.
+    :ivar owner: the id of the user who alone may see it; None: everybody may.
     :ivar generations: of its tags' slots, noted before the data was read.
     :ivar expires_at: seconds since the epoch; for hygiene only.
     """
 
     key: str
+    owner: int | None
     generations: tuple[int, ...]
     expires_at: float
     etag: str
@@ -36,13 +38,14 @@ class Entry:
         """Bytes that it takes in the near cache."""
         return len(self.body) + len(self.key) + OVERHEAD_BYTES
 
-    def fits(self, generations: tuple[int, ...]) -> bool:
-        """Whether it may be served while these are current."""
-        return self.generations == generations and self.expires_at > time.time()
+    def fits(self, key: str, owner: int | None, generations: tuple[int, ...]) -> bool:
+        """Whether it may be served for this key, to him, while these are current."""
+        asked = (key, owner, generations)
+        return (self.key, self.owner, self.generations) == asked and self.expires_at > time.time()
 
     def to_bytes(self) -> bytes:
         """For the far cache: a line of JSON, then the body."""
-        head = [self.key, self.generations, self.expires_at, self.etag, self.headers]
+        head = [self.key, self.owner, self.generations, self.expires_at, self.etag, self.headers]
         return orjson.dumps(head) + b"\n" + self.body
 
     @classmethod
@@ -52,9 +55,9 @@ class Entry:
             return None
         line, _, body = data.partition(b"\n")
         try:
-            key, generations, expires_at, etag, headers = orjson.loads(line)
+            key, owner, generations, expires_at, etag, headers = orjson.loads(line)
             pairs = tuple((str(name), str(value)) for name, value in headers if name in KEPT_HEADERS)
-            entry = cls(str(key), tuple(generations), float(expires_at), str(etag), pairs, body)
+            entry = cls(str(key), owner, tuple(generations), float(expires_at), str(etag), pairs, body)
         except (ValueError, TypeError):
             return None
         return entry if entry.etag == etag_of(body) else None
@@ -65,8 +68,8 @@ def etag_of(body: bytes) -> str:
     return f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
 
 
-def entry_of(response: Response, key: str, generations: tuple[int, ...], timeout: float) -> Entry:
+def entry_of(response: Response, key: str, owner: int | None, generations: tuple[int, ...], timeout: float) -> Entry:
     """The entry of a finished answer."""
     body = response.get_data()
     headers = tuple((name, response.headers[name]) for name in KEPT_HEADERS if name in response.headers)
-    return Entry(key, generations, time.time() + timeout, etag_of(body), headers, body)
+    return Entry(key, owner, generations, time.time() + timeout, etag_of(body), headers, body)

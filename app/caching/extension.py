@@ -9,19 +9,21 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 from flask import Flask, Response, current_app, request
 from flask_caching import Cache
 from sqlalchemy import make_url
 
-from app.auth import assume, current_session_id, current_user
+from app.auth import PRINCIPALS, assume, current_session_id, current_user_id
 from app.caching import audit, triggers
 from app.caching.entry import LARGEST_BODY, Entry, entry_of, etag_of
 from app.caching.flight import Flights, Result
 from app.caching.generations import Generations, source_for
 from app.caching.near import NearCache
-from app.caching.tags import Family, Member, Tag, slots_of
+from app.caching.principals import RememberedPrincipals
+from app.caching.tags import Family, Member, Tag, When, slots_of
+from app.caching.variant import text_of, variant_of
+from app.caching.warming import warm
 from app.extensions import db
 
 log = logging.getLogger(__name__)
@@ -52,6 +54,10 @@ class Coherence:
             self._sound = not faults
         return self._sound
 
+    def current(self, slots: tuple[int, ...]) -> Generations | None:
+        """The present generations; None when they cannot be known, and then nothing may be served or kept."""
+        return self.source.read(slots) if self.is_sound() else None
+
     def check_now(self) -> None:
         """Let the next request ask."""
         self._check_at = 0.0
@@ -67,7 +73,9 @@ class CoherentCache(Cache):
     def init_app(self, app: Flask, config: dict[str, Any] | None = None) -> None:
         """Bind to the app. The far cache is Flask-Caching's backend, `CACHE_TYPE`."""
         super().init_app(app, config)
-        app.extensions["coherence"] = Coherence(app)
+        coherence = app.extensions["coherence"] = Coherence(app)
+        app.extensions[PRINCIPALS] = RememberedPrincipals(coherence.current, app.config["CACHE_THRESHOLD"])
+        app.after_request(warm)
 
     def cached(  # type: ignore[override]
         self,
@@ -89,23 +97,25 @@ class CoherentCache(Cache):
         :param response_filter: given the answer; false: do not keep it.
         :param make_cache_key: given the handler's arguments; the variant's name in place of the arguments' own.
         """
-        on = (tags,) if isinstance(tags, (Family, Member)) else tuple(tags)
+        every = (tags,) if isinstance(tags, (Family, Member, When)) else tuple(tags)
 
         def decorate(view: Callable[..., Response]) -> Callable[..., Response]:
             @functools.wraps(view)
             def answer(resource: Any, **arguments: Any) -> Response:
                 flat = {k: v for k, v in arguments.items() if k != "query"} | arguments.get("query", {})
-                variant = make_cache_key(**arguments) if make_cache_key else _variant(flat)
+                variant = make_cache_key(**arguments) if make_cache_key else variant_of(arguments)
                 principal = _principal() if private else None
-                flat |= {PRINCIPAL: principal[0]} if principal else {}
-                fill = functools.partial(_fill, view, resource, arguments, variant, on, principal)
+                owner = principal[0] if principal else None
+                flat |= {PRINCIPAL: owner} if principal else {}
+                on = tuple(tag for tag in every if tag.applies(flat))
+                fill = functools.partial(_fill, view, resource, arguments, on, principal)
                 if unless is not None and unless():
                     return _owned(_serve(fill()[0], "fwd=bypass"), private)
-                keep = functools.partial(self._kept, timeout, response_filter)
-                key = f"{request.endpoint}:{f'user={principal[0]}:' if principal else ''}{variant}"
-                return _owned(self._answer(key, slots_of(on, flat), fill, keep), private)
+                keep = functools.partial(self._kept, timeout, response_filter, owner)
+                key = f"{request.endpoint}:{f'user={owner}:' if principal else ''}{variant}"
+                return _owned(self._answer(key, owner, slots_of(on, flat), fill, keep), private)
 
-            answer.tags, answer.private = on, private  # type: ignore[attr-defined]
+            answer.tags, answer.private = every, private  # type: ignore[attr-defined]
             return answer
 
         return decorate
@@ -113,27 +123,28 @@ class CoherentCache(Cache):
     def _answer(
         self,
         key: str,
+        owner: int | None,
         slots: tuple[int, ...],
         fill: Callable[[], tuple[Response, Refusal | None]],
         keep: Callable[..., Entry | None],
     ) -> Response:
         """CACHE.md, «Reads note generations before they look»: the steps have its numbers."""
         coherence: Coherence = current_app.extensions["coherence"]
-        generations = coherence.source.read(slots) if coherence.is_sound() else None
+        generations = coherence.current(slots)
         if generations is None:
             return _serve(fill()[0], "fwd=bypass; detail=generations")
         former = coherence.near.get(key)  # 2
-        if former is not None and former.fits(generations):
+        if former is not None and former.fits(key, owner, generations):
             return _serve_entry(former, "near")
         far_key = f"{key}:{coherence.release}:{_digest(generations)}"
         entry = Entry.from_bytes(self._far("get", far_key))  # 3
-        if entry is not None and entry.key == key and entry.fits(generations):
+        if entry is not None and entry.fits(key, owner, generations):
             coherence.near.put(entry)
             return _serve_entry(entry, "far")
 
         def compute() -> Result:  # 4
             landed = coherence.near.get(key)
-            if landed is not None and landed.fits(generations):  # a flight that ended since step 2
+            if landed is not None and landed.fits(key, owner, generations):  # a flight that ended since step 2
                 return None, None, landed
             response, refusal = fill()
             return response, refusal, None if refusal else keep(response, key, generations, far_key)
@@ -149,6 +160,7 @@ class CoherentCache(Cache):
         self,
         timeout: int | None,
         response_filter: Callable[[Response], bool] | None,
+        owner: int | None,
         response: Response,
         key: str,
         generations: Generations,
@@ -160,7 +172,7 @@ class CoherentCache(Cache):
         if len(response.get_data()) > LARGEST_BODY or (response_filter and not response_filter(response)):
             return None
         seconds = getattr(response, "timeout", None) or timeout or current_app.config["CACHE_DEFAULT_TIMEOUT"]
-        entry = entry_of(response, key, generations, seconds)
+        entry = entry_of(response, key, owner, generations, seconds)
         current_app.extensions["coherence"].near.put(entry)
         self._far("set", far_key, entry.to_bytes(), timeout=int(seconds))
         return entry
@@ -176,12 +188,7 @@ class CoherentCache(Cache):
 
 def _principal() -> tuple[int, str]:
     """Who asks, as the guard has found out."""
-    return current_user().id, current_session_id()
-
-
-def _variant(arguments: dict[str, Any]) -> str:
-    """Validated arguments in one canonical spelling: neither their order nor defaults nor noise split the cache."""
-    return urlencode(sorted((k, str(v)) for k, v in arguments.items() if v is not None))
+    return current_user_id(), current_session_id()
 
 
 def _release() -> str:
@@ -200,7 +207,6 @@ def _fill(
     view: Callable[..., Response],
     resource: Any,
     arguments: dict[str, Any],
-    variant: str,
     tags: tuple[Tag, ...],
     principal: tuple[int, str] | None,
 ) -> tuple[Response, Refusal | None]:
@@ -209,7 +215,7 @@ def _fill(
     """
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     host = app.config["TRUSTED_HOSTS"][0].lstrip(".")
-    clean = app.test_request_context(request.path, base_url=f"http://{host}", query_string=variant)
+    clean = app.test_request_context(request.path, base_url=f"http://{host}", query_string=text_of(arguments))
     with app.app_context(), clean:
         if principal is not None:
             assume(*principal)

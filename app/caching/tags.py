@@ -50,6 +50,14 @@ class Family:
         """Itself: a plural is a tag of its own family."""
         return self
 
+    def when(self, argument: str, value: str) -> When:
+        """The tag, where that value is among those of the query's argument (`USERS.when("include", "author")`)."""
+        return When(self, argument, value)
+
+    def applies(self, arguments: Mapping[str, Any]) -> bool:
+        """Always."""
+        return True
+
 
 @dataclass(frozen=True)
 class Member:
@@ -62,8 +70,29 @@ class Member:
         """The slots for these arguments."""
         return self.family.member(arguments[self.argument])
 
+    def applies(self, arguments: Mapping[str, Any]) -> bool:
+        """Always."""
+        return True
 
-Tag = Family | Member
+
+@dataclass(frozen=True)
+class When:
+    """A tag of those answers alone that were asked to hold more."""
+
+    family: Family
+    argument: str
+    value: str
+
+    def resolve(self, arguments: Mapping[str, Any]) -> tuple[int, ...]:
+        """The slots for these arguments."""
+        return self.family.resolve(arguments)
+
+    def applies(self, arguments: Mapping[str, Any]) -> bool:
+        """Whether the answer was asked to hold it."""
+        return self.value in (arguments.get(self.argument) or ())
+
+
+Tag = Family | Member | When
 
 
 def slots_of(tags: tuple[Tag, ...], arguments: Mapping[str, Any]) -> tuple[int, ...]:

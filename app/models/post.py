@@ -70,6 +70,11 @@ class Post(Model):
         order_by="PostTag.name", cascade="all, delete-orphan", passive_deletes=True, lazy="raise_on_sql"
     )
 
+    @property
+    def tag_names(self) -> list[str]:
+        """The tags' names, in their order."""
+        return [tag.name for tag in self.tags]
+
 
 class PostTag(Model):
     """A word by which posts are found."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
@@ -16,12 +17,14 @@ from flask_restx import Namespace
 from marshmallow import ValidationError
 from werkzeug.http import http_date, parse_options_header
 
+from app.caching import Validated
 from app.errors import FieldError, Invalid, Malformed, UnsupportedMediaType
-from app.schemas.base import Cursor, Schema
+from app.schemas.base import Schema
 from app.services.page import Page
 
 View = Callable[..., Any]
 DEEPEST = 32  # levels of nesting in a body
+CODES = {"Missing data for required field.": "required", "Unknown field.": "unknown"}  # marshmallow's messages
 
 _plugin = MarshmallowPlugin(
     schema_name_resolver=lambda schema: type(schema).__name__ if isinstance(schema, Schema) else schema.__name__
@@ -38,7 +41,8 @@ def query(ns: Namespace, schema: Schema) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @functools.wraps(view)
         def checked(*args: Any, **kwargs: Any) -> Any:
-            return view(*args, query=_load(schema, _single_values(schema)), **kwargs)
+            arguments = _load(schema, _single_values(schema))
+            return view(*args, query=Validated(arguments, _text(schema, arguments)), **kwargs)
 
         checked.takes_query = bool(schema.fields)  # type: ignore[attr-defined]
         return ns.doc(params=_parameters(schema))(checked)
@@ -63,19 +67,25 @@ def body(ns: Namespace, schema: Schema) -> Callable[[View], View]:
     return decorate
 
 
-def returns(ns: Namespace, schema: Schema, status: int = 200) -> Callable[[View], View]:
-    """Write the answer of what the handler returns: a model, a `Page`, a dict.
+def returns(ns: Namespace, schema: Schema | None, status: int = 200) -> Callable[[View], View]:
+    """Write the answer of what the handler returns: a model, a `Page`, a dict; without a schema it is empty.
 
     Body, `Location` (201), `Link` and `X-Total-Count` (lists), `Last-Modified`: nothing else writes them.
     """
-    model = model_of(ns, schema)
+    model = model_of(ns, schema) if schema else None
 
     def decorate(view: View) -> View:
         @functools.wraps(view)
         def answer(*args: Any, **kwargs: Any) -> Response:
-            return _answer(view(*args, **kwargs), schema, status)
+            only = None
+            if "fields" in (query := kwargs.get("query", {})):  # a matter of the answer alone
+                only, kwargs["query"] = query["fields"], {k: v for k, v in query.items() if k != "fields"}
+            result = view(*args, **kwargs)
+            if schema is None:
+                return Response(status=status, headers={"Cache-Control": "no-store"})
+            return _answer(result, schema, status, only)
 
-        shown = [model] if schema.many else model
+        shown = [model] if schema and schema.many else model
         return ns.response(status, HTTPStatus(status).phrase, shown)(answer)
 
     return decorate
@@ -94,7 +104,11 @@ def model_of(ns: Namespace, schema: Schema) -> Any:
 
 def content_of(schema: Schema, thing: Any) -> bytes:
     """The body in which the thing is answered."""
-    return orjson.dumps(schema.dump(thing), option=orjson.OPT_APPEND_NEWLINE)
+    return _json_of(schema.dump(thing))
+
+
+def _json_of(content: Any) -> bytes:
+    return orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _parameters(schema: Schema) -> dict[str, dict[str, Any]]:
@@ -102,6 +116,21 @@ def _parameters(schema: Schema) -> dict[str, dict[str, Any]]:
     assert isinstance(converter, OpenAPIConverter)
     listed = converter.schema2parameters(schema, location="query")
     return {parameter.pop("name"): parameter for parameter in listed}
+
+
+def _text(schema: Schema, arguments: dict[str, Any]) -> str:
+    """The arguments as a query string, each in one spelling, without those that are as they are by default."""
+    loaded = {name: (field, arguments.get(field.attribute or name)) for name, field in schema.fields.items()}
+    given = {name: _wire(value) for name, (field, value) in loaded.items() if value != field.load_default}
+    return urlencode(sorted(given.items()))
+
+
+def _wire(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _single_values(schema: Schema) -> dict[str, str]:
@@ -160,10 +189,10 @@ def _field_errors(messages: Any, path: str = "") -> list[FieldError]:
     if isinstance(messages, dict):
         prefix = f"{path}." if path else ""
         return [e for name, below in messages.items() for e in _field_errors(below, f"{prefix}{name}")]
-    return [FieldError(path, "required" if "Missing data" in m else "invalid", m) for m in messages]
+    return [FieldError(path, CODES.get(message, "invalid"), message) for message in messages]
 
 
-def _answer(result: Any, schema: Schema, status: int) -> Response:
+def _answer(result: Any, schema: Schema, status: int, only: tuple[str, ...] | None) -> Response:
     response = Response(status=status, mimetype="application/json")
     response.headers["Cache-Control"] = "no-store"  # `@cache.cached` says otherwise of what it serves
     if isinstance(result, Page):
@@ -171,14 +200,25 @@ def _answer(result: Any, schema: Schema, status: int) -> Response:
         if schema.many:
             result = result.items
         else:
-            links = {"limit": result.limit, "next": _place(result.next)}
+            total = {} if result.total is None else {"total": result.total}
+            links = {"limit": result.limit, "next": _place(result.next), "prev": _place(result.prev)} | total
             result = {"items": result.items, "page": links}
     elif status == 201:
         response.headers["Location"] = f"{request.path.rstrip('/')}/{result.id}"
     if changed := getattr(result, "updated_at", None):
         response.headers["Last-Modified"] = http_date(changed)
-    response.set_data(content_of(schema, result))
+    content = schema.dump(result)
+    if only is not None:
+        content = _sparse(content, only)
+    response.set_data(_json_of(content))
     return response
+
+
+def _sparse(content: Any, only: tuple[str, ...]) -> Any:
+    """Of a thing, or of each in a page, these fields alone."""
+    if "items" in content and "page" in content:
+        return content | {"items": [_sparse(item, only) for item in content["items"]]}
+    return {name: value for name, value in content.items() if name in only}
 
 
 def _link(response: Response, page: Page) -> None:
@@ -192,17 +232,11 @@ def _link(response: Response, page: Page) -> None:
 
 
 def _relative(change: dict[str, Any]) -> str:
-    arguments = request.args.to_dict() | {name: _text(value) for name, value in change.items()}
-    kept = urlencode([(name, value) for name, value in arguments.items() if value is not None])
+    arguments = request.args.to_dict() | change
+    kept = urlencode(sorted((name, str(value)) for name, value in arguments.items() if value is not None))
     path = request.path.rstrip("/")  # one spelling, since one entry serves both
     return f"{path}?{kept}" if kept else path
 
 
 def _place(change: dict[str, Any] | None) -> str | None:
-    return _text(change["cursor"]) if change else None
-
-
-def _text(value: Any) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    return Cursor.text(value) if isinstance(value, tuple) else str(value)
+    return str(change["cursor"]) if change else None

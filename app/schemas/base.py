@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
-import orjson
-from marshmallow import ValidationError, fields, validate
+from marshmallow import ValidationError, fields, missing, validate
 
 from app.extensions import ma
+from app.services.page import Place
 
 BIGGEST_ID = 2**63 - 1
 INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+BIRTH = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}:\d{2})?", re.ASCII)
+MOBILE = re.compile(r"(?=.{3,32}\Z)(?=.*[0-9])\+?[0-9 ()/.-]+\Z", re.ASCII)  # Regexp matches beginnings
+USERNAME = {"low": 1, "high": 80}
+PASSWORD = {"low": 8, "high": 128}
 WHOLE_NUMBER = re.compile(r"[0-9]{1,19}", re.ASCII)
 
 
@@ -86,27 +88,70 @@ class Timestamp(fields.DateTime):
         return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-class Cursor(fields.Field[tuple[datetime, int]]):
-    """An opaque place in a list: the `created_at` and `id` of the last row seen."""
+class Cursor(fields.Field[Place]):
+    """An opaque place in a list."""
 
     default_error_messages = {"invalid": "is no cursor of ours"}
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[datetime, int]:
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Place:
         try:
-            at, id = orjson.loads(base64.b64decode(value, altchars=b"-_", validate=True))
-            if type(id) is not int or not 0 < id <= BIGGEST_ID:
-                raise ValueError
-            instant = datetime.fromisoformat(at)
-            if instant.tzinfo is None:
-                raise ValueError
-            return instant.astimezone(UTC), id
-        except (ValueError, TypeError, binascii.Error, OverflowError):
+            return Place.parse(value)
+        except (ValueError, TypeError, OverflowError, RecursionError):
             raise self.make_error("invalid") from None
 
-    @staticmethod
-    def text(place: tuple[datetime, int]) -> str:
-        """What reads as this place."""
-        return base64.urlsafe_b64encode(orjson.dumps([place[0].isoformat(), place[1]])).decode()
+
+class Birth(fields.String):
+    """A date, or a date and time with a space or `T`; kept as it came."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            if not BIRTH.fullmatch(text):
+                raise ValueError
+            (datetime if len(text) > 10 else date).fromisoformat(text)
+        except ValueError:
+            raise ValidationError("must be a date, or a date and time (2023-08-23 12:30:59)") from None
+        return text
+
+
+class Names(fields.Field[tuple[str, ...]]):
+    """Names of a white list, separated by commas."""
+
+    default_error_messages = {"invalid": "must be some of: {choices}, separated by commas"}
+
+    def __init__(self, *choices: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.choices = choices
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, ...]:
+        names = value.split(",") if isinstance(value, str) else []
+        if not names or not set(names) <= set(self.choices):
+            raise self.make_error("invalid", choices=", ".join(self.choices))
+        return tuple(name for name in self.choices if name in names)  # one spelling
+
+
+class Sort(fields.Field[str]):
+    """Names of a white list, separated by commas, each once; with `-` before it a name descends."""
+
+    default_error_messages = {"invalid": "must be some of: {choices}, separated by commas, `-` for descending"}
+
+    def __init__(self, *choices: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.choices = choices
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        names = [part.removeprefix("-") for part in value.split(",")] if isinstance(value, str) else []
+        if not names or not set(names) <= set(self.choices) or len(names) != len(set(names)):
+            raise self.make_error("invalid", choices=", ".join(self.choices))
+        return str(value)
+
+
+class IfLoaded(fields.Nested):
+    """Something related, where the query has loaded it; absent else."""
+
+    def get_value(self, obj: Any, attr: str, accessor: Any = None, default: Any = missing) -> Any:
+        """What marshmallow dumps."""
+        return vars(obj).get(self.attribute or attr, missing)
 
 
 def _no_nul(value: str) -> None:

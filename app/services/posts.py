@@ -6,20 +6,30 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, Select, func, select, tuple_, update
+from sqlalchemy import ColumnElement, CursorResult, Select, func, select, update
+from sqlalchemy.orm import joinedload, selectinload
 
 from app import policies
 from app.errors import Forbidden, NotFound
 from app.events import PostPublished, emit
 from app.extensions import db
-from app.models import Post, User
+from app.models import Post, PostTag, User
 from app.models.base import now
 from app.services import users
 from app.services.atomic import atomic
-from app.services.page import Page
+from app.services.page import Page, Place
 
 Check = Callable[[Any], None]
-LIVE = Post.deleted_at.is_(None)
+LIVE, IN_TRASH = Post.deleted_at.is_(None), Post.deleted_at.is_not(None)
+LIVING = select(User.id).where(User.deleted_at.is_(None))
+SORTS: dict[str, Any] = {"published_at": Post.created_at, "updated_at": Post.updated_at, "title": Post.title}
+FILTERS: dict[str, Callable[[Any], ColumnElement[bool]]] = {
+    "category": lambda value: Post.category == value,
+    "user_id": lambda value: Post.user_id == value,
+    "tag": lambda value: Post.id.in_(select(PostTag.post_id).where(PostTag.name == value)),
+    "published_after": lambda value: Post.created_at >= value,
+    "published_before": lambda value: Post.created_at <= value,
+}
 
 
 def published(page: int, per_page: int, **filters: Any) -> Page:
@@ -30,42 +40,50 @@ def published(page: int, per_page: int, **filters: Any) -> Page:
     return Page.numbered(list(items), total, page, per_page)
 
 
-def after(limit: int, cursor: tuple[Any, int] | None, **filters: Any) -> Page:
-    """Published posts, newest first, from a cursor (`created_at`, `id` of the last one seen): one statement."""
-    rows = _only(filters, select(Post)).order_by(Post.created_at.desc(), Post.id.desc())
-    if cursor is not None:
-        rows = rows.where(tuple_(Post.created_at, Post.id) < cursor)
-    items = list(db.session.scalars(rows.limit(limit + 1)))
-    more = len(items) > limit
-    items = items[:limit]
-    place = (items[-1].created_at, items[-1].id) if more else None
-    return Page(items, next={"cursor": place} if more else None, limit=limit)
+def searched(
+    limit: int,
+    cursor: Place | None,
+    sort: str,
+    total: bool = False,
+    include: tuple[str, ...] = (),
+    **filters: Any,
+) -> Page:
+    """Published posts from a place in the list: two statements, and one for the total.
+
+    :param sort: names of SORTS, separated by commas, each with `-` for descending.
+    :param include: `author` loads it in the same statement; tags are always there.
+    :param filters: `category`, `user_id`, `tag`, `published_after` and `published_before` (both inclusive).
+    """
+    order = [(SORTS[name.removeprefix("-")], name.startswith("-")) for name in sort.split(",")]
+    order.append((Post.id, order[-1][1]))
+    rows = _only(filters, select(Post)).options(*_related(("tags", *include)))
+    return Page.placed(rows, order, limit=limit, cursor=cursor, total=total, sort=sort)
 
 
-def one(post_id: int) -> Post:
-    """The published post of this id.
+def one(post_id: int, include: tuple[str, ...] = ()) -> Post:
+    """The published post of this id, with what it includes: `author`, `tags`.
 
     :raises NotFound: there is none, or it is in the trash.
     """
-    post: Post | None = db.session.scalar(select(Post).where(Post.id == post_id, LIVE))
+    post: Post | None = db.session.scalar(select(Post).where(Post.id == post_id, LIVE).options(*_related(include)))
     if post is None:
         raise NotFound("Post not found")
     return post
 
 
-def create(actor: User, **data: Any) -> Post:
-    """Write a post and publish it at once. Author and admins hear of it."""
+def create(actor: User, *, tags: tuple[str, ...] = (), **data: Any) -> Post:
+    """Write a post and publish it at once. Author, followers and admins hear of it."""
     with atomic():
         users.still_here(actor)
-        post = Post(user_id=actor.id, **data)
+        post = Post(user_id=actor.id, tags=[PostTag(name=name) for name in sorted(tags)], **data)
         db.session.add(post)
         db.session.flush()
         emit(PostPublished(post.id))
     return post
 
 
-def change(actor: User, post_id: int, check: Check, **data: Any) -> Post:
-    """Change what is given of `title`, `content`, `category`. `check` is given the post before.
+def change(actor: User, post_id: int, check: Check, *, tags: tuple[str, ...] | None = None, **data: Any) -> Post:
+    """Change what is given of `title`, `content`, `category`, `tags`. `check` is given the post before.
 
     :raises Forbidden, NotFound: and what `check` raises.
     """
@@ -74,6 +92,11 @@ def change(actor: User, post_id: int, check: Check, **data: Any) -> Post:
         check(post)
         for name, value in data.items():
             setattr(post, name, value)
+        if tags is not None and set(tags) != set(post.tag_names):
+            kept = [tag for tag in post.tags if tag.name in tags]
+            new = set(tags) - {tag.name for tag in kept}
+            post.tags = sorted([*kept, *(PostTag(name=name) for name in new)], key=lambda tag: tag.name)
+            post.updated_at = now()
     return post
 
 
@@ -85,7 +108,7 @@ def delete(actor: User, post_id: int, check: Check) -> None:
     with atomic():
         post = _editable(actor, post_id, "delete")
         check(post)
-        post.deleted_at = now()
+        post.deleted_at, post.deleted_by = now(), actor.id
 
 
 def delete_all(actor: User) -> int:
@@ -96,22 +119,47 @@ def delete_all(actor: User) -> int:
     with atomic():
         if not policies.can_empty_blog(actor):
             raise Forbidden("Admin access required")
-        emptied = db.session.execute(update(Post).where(LIVE).values(deleted_at=now()))
+        emptied = db.session.execute(update(Post).where(LIVE).values(deleted_at=now(), deleted_by=actor.id))
     return cast("CursorResult[Any]", emptied).rowcount
 
 
-def restore(since: datetime) -> int:
-    """Bring back what was put into the trash since then, but for posts whose authors are gone; say how many."""
-    authors = select(User.id).where(User.deleted_at.is_(None))
-    back = update(Post).where(Post.deleted_at >= since, Post.user_id.in_(authors)).values(deleted_at=None)
+def trash(actor: User, limit: int, cursor: Place | None) -> Page:
+    """What is in the trash, latest first: of one's own posts, for admins of all. Two statements."""
+    rows = select(Post).where(IN_TRASH, Post.user_id.in_(LIVING)).options(*_related(("tags",)))
+    if not actor.is_admin:
+        rows = rows.where(Post.user_id == actor.id)
+    return Page.placed(rows, [(Post.deleted_at, True), (Post.id, True)], limit=limit, cursor=cursor, sort="trash")
+
+
+def restore(actor: User, post_id: int) -> Post:
+    """Bring a post back from the trash.
+
+    :raises Forbidden: somebody else put it there.
+    :raises NotFound: it is not in the trash, or not the actor's, or its author is gone.
+    """
     with atomic():
-        restored = db.session.execute(back)
+        wanted = select(Post).where(Post.id == post_id, IN_TRASH, Post.user_id.in_(LIVING))
+        post = db.session.scalar(wanted.options(*_related(("tags",))).with_for_update())
+        if post is None or not policies.can_see_trash(actor, post):
+            raise NotFound("Post not found")
+        if not policies.can_restore_post(actor, post):
+            raise Forbidden("An admin has deleted it: only an admin can bring it back")
+        post.deleted_at = post.deleted_by = None
+    return post
+
+
+def restore_since(since: datetime) -> int:
+    """Bring back what was put into the trash since then, but for posts whose authors are gone; say how many."""
+    back = update(Post).where(Post.deleted_at >= since, Post.user_id.in_(LIVING))
+    with atomic():
+        restored = db.session.execute(back.values(deleted_at=None, deleted_by=None))
     return cast("CursorResult[Any]", restored).rowcount
 
 
 def _editable(actor: User, post_id: int, verb: str) -> Post:
     """The post, held until the commit."""
-    post: Post | None = db.session.scalar(select(Post).where(Post.id == post_id, LIVE).with_for_update())
+    wanted = select(Post).where(Post.id == post_id, LIVE).options(*_related(("tags",)))
+    post: Post | None = db.session.scalar(wanted.with_for_update())
     if post is None:
         raise NotFound("Post not found")
     if not policies.can_edit_post(actor, post):
@@ -120,6 +168,11 @@ def _editable(actor: User, post_id: int, verb: str) -> Post:
 
 
 def _only(filters: dict[str, Any], statement: Select[Any]) -> Select[Any]:
-    conditions: list[ColumnElement[bool]] = [LIVE]
-    conditions += [getattr(Post, name) == value for name, value in filters.items() if value is not None]
-    return statement.where(*conditions)
+    given = {name: value for name, value in filters.items() if value is not None}
+    return statement.where(LIVE, *(FILTERS[name](value) for name, value in given.items()))
+
+
+def _related(include: tuple[str, ...]) -> list[Any]:
+    """How a query loads what a post is related to: tags in a statement of their own, the author in the same."""
+    loads = {"author": joinedload(Post.author), "tags": selectinload(Post.tags)}
+    return [loads[name] for name in {*include}]

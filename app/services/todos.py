@@ -12,7 +12,7 @@ from app.extensions import db
 from app.models import Todo, User
 from app.services import users
 from app.services.atomic import atomic
-from app.services.page import Page
+from app.services.page import Page, Place
 
 Check = Callable[[Any], None]
 
@@ -23,6 +23,12 @@ def listed(actor: User, page: int, per_page: int, done: bool | None) -> Page:
     total = db.session.scalar(select(func.count()).select_from(Todo).where(*conditions)) or 0
     rows = select(Todo).where(*conditions).order_by(Todo.id).limit(per_page).offset((page - 1) * per_page)
     return Page.numbered(list(db.session.scalars(rows)), total, page, per_page)
+
+
+def searched(actor: User, limit: int, cursor: Place | None, total: bool, done: bool | None) -> Page:
+    """The actor's todos from a place in the list, oldest first: one statement, and one for the total."""
+    rows = select(Todo).where(Todo.user_id == actor.id, *([Todo.done == done] if done is not None else []))
+    return Page.placed(rows, [(Todo.id, False)], limit=limit, cursor=cursor, total=total, sort="todos")
 
 
 def one(actor: User, todo_id: int) -> Todo:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import precis_i18n
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from app.extensions import db
 from app.models import User
@@ -36,3 +36,9 @@ def owner(name: str) -> User | None:
     except ValueError:
         return None
     return db.session.scalar(select(User).where(User.username_key == wanted, User.deleted_at.is_(None)))
+
+
+def owner_of_mail(address: str) -> User | None:
+    """The user who logs in by this address: the first that had it, since none is verified. Case does not count."""
+    mail = func.lower(User.email) == func.lower(address)
+    return db.session.scalar(select(User).where(mail, User.deleted_at.is_(None)).order_by(User.id).limit(1))

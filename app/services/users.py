@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import exc, func, select, update
+from sqlalchemy import delete as delete_rows
+from sqlalchemy import exc, func, or_, select, update
 
 from app import policies
 from app.errors import Conflict, FieldError, Forbidden, Invalid, NotFound, Taken, TryAgain, Unauthorized
 from app.extensions import db
-from app.models import Post, User
+from app.models import Follow, Post, User
 from app.models.base import now
 from app.services import passwords, sessions, usernames
 from app.services.atomic import atomic, end_read
-from app.services.page import Page
+from app.services.page import Page, Place
 
 Check = Callable[[Any], None]
 LIVE = User.deleted_at.is_(None)
+PASSWORD = frozenset({"password"})
 
 
 def listed(page: int, per_page: int) -> Page:
@@ -25,6 +27,33 @@ def listed(page: int, per_page: int) -> Page:
     total = db.session.scalar(select(func.count()).select_from(User).where(LIVE)) or 0
     rows = select(User).where(LIVE).order_by(User.id).limit(per_page).offset((page - 1) * per_page)
     return Page.numbered(list(db.session.scalars(rows)), total, page, per_page)
+
+
+def searched(
+    actor: User, limit: int, cursor: Place | None, total: bool, role: str | None, disabled: bool | None
+) -> Page:
+    """All users with their data, oldest first, for admins: one statement, and one for the total.
+
+    :raises Forbidden:
+    """
+    if not policies.can_administer_users(actor):
+        raise Forbidden("Admin access required")
+    rows = select(User).where(LIVE)
+    if role is not None:
+        rows = rows.where(User.role == role)
+    if disabled is not None:
+        rows = rows.where(User.disabled_at.is_not(None) if disabled else User.disabled_at.is_(None))
+    return Page.placed(rows, [(User.id, False)], limit=limit, cursor=cursor, total=total)
+
+
+def account(actor: User, user_id: int) -> User:
+    """The user of this id with his data, for admins.
+
+    :raises Forbidden, NotFound:
+    """
+    if not policies.can_administer_users(actor):
+        raise Forbidden("Admin access required")
+    return one(user_id)
 
 
 def one(user_id: int) -> User:
@@ -72,15 +101,24 @@ def register(
     return user
 
 
-def change(actor: User, user_id: int, check: Check, *, session_id: str, easy: bool = False, **data: Any) -> User:
-    """Change what is given of `username`, `password` (with `current_password`), `role` and the personal data.
+def change(
+    actor: User,
+    user_id: int,
+    check: Check,
+    *,
+    session_id: str | None,
+    easy: bool = False,
+    guarded: frozenset[str] = PASSWORD,
+    **data: Any,
+) -> User:
+    """Change what is given of `username`, `password`, `role`, the personal data and the profile.
 
-    `check` is given the user before. A new password ends the user's sessions other than `session_id`; `easy` lets it be
-    easy to guess.
+    `check` is given the user before. What is `guarded` needs `current_password` too. A new password ends the user's
+    sessions other than `session_id`; `easy` lets it be easy to guess.
 
     :raises Forbidden, NotFound, Invalid, Taken, Conflict: the last admin cannot be demoted. And what `check` raises.
     """
-    password_hash, known = _new_password_hash(actor, user_id, easy, data)
+    password_hash, known = _confirmed(actor, user_id, easy, guarded, data)
     with atomic():
         admins = _held_admins() if "role" in data else []
         user = _held(actor, user_id)
@@ -118,7 +156,9 @@ def delete(actor: User, user_id: int, check: Check) -> None:
         user.deleted_at = now()
         user.username_key = None
         trash = update(Post).where(Post.user_id == user.id, Post.deleted_at.is_(None))
-        db.session.execute(trash.values(deleted_at=user.deleted_at))
+        db.session.execute(trash.values(deleted_at=user.deleted_at, deleted_by=actor.id))
+        either = or_(Follow.follower_id == user.id, Follow.followed_id == user.id)
+        db.session.execute(delete_rows(Follow).where(either))
         sessions.revoke_all(user.id)
 
 
@@ -129,9 +169,7 @@ def promote(username: str, role: str = "admin") -> User:
     """
     with atomic():
         admins = _held_admins()
-        user = usernames.owner(username)
-        if user is None:
-            raise NotFound("User not found")
+        user = _named(username)
         if role != "admin":
             _keep_one_admin(user, admins)
         user.role = role
@@ -139,21 +177,51 @@ def promote(username: str, role: str = "admin") -> User:
 
 
 def set_disabled(username: str, disabled: bool) -> User:
-    """Shut an account, which ends its sessions at once, or open it again.
+    """Shut an account, which ends its sessions at once, or open it again; from the command line.
 
     :raises NotFound, Conflict: the last admin cannot be shut out.
     """
     with atomic():
         admins = _held_admins()
-        user = usernames.owner(username)
-        if user is None:
-            raise NotFound("User not found")
-        if disabled:
-            _keep_one_admin(user, admins)
-        user.disabled_at = now() if disabled else None
-        if disabled:
-            sessions.revoke_all(user.id)
+        user = _named(username)
+        _set_disabled(user, disabled, admins)
     return user
+
+
+def administer(
+    actor: User, user_id: int, check: Check, *, role: str | None = None, disabled: bool | None = None
+) -> User:
+    """Give a user a role, shut his account or open it again. `check` is given the user before.
+
+    :raises Forbidden, NotFound, Conflict: the last admin can be neither demoted nor shut out. And what `check` raises.
+    """
+    with atomic():
+        admins = _held_admins()
+        user = _held(actor, user_id)
+        if not policies.can_administer_users(actor):
+            raise Forbidden("Admin access required")
+        check(user)
+        if role is not None:
+            _change_role(actor, user, role, admins)
+        if disabled is not None:
+            _set_disabled(user, disabled, admins)
+    return user
+
+
+def _named(username: str) -> User:
+    user = usernames.owner(username)
+    if user is None:
+        raise NotFound("User not found")
+    return user
+
+
+def _set_disabled(user: User, disabled: bool, admins: list[int]) -> None:
+    if not disabled:
+        user.disabled_at = None
+    elif user.disabled_at is None:
+        _keep_one_admin(user, admins)
+        user.disabled_at = now()
+        sessions.revoke_all(user.id)
 
 
 def _name(username: str) -> str:
@@ -181,26 +249,28 @@ def _flush_name() -> None:
         raise
 
 
-def _new_password_hash(
-    actor: User, user_id: int, easy: bool, data: dict[str, Any]
-) -> tuple[str, str] | tuple[None, None]:
+def _confirmed(
+    actor: User, user_id: int, easy: bool, guarded: frozenset[str], data: dict[str, Any]
+) -> tuple[str | None, str | None]:
     """Check `current_password` and hash the new one: before the transaction, since bcrypt takes a while.
 
-    :return: the new hash, and the old one that the check was made against.
+    :return: the new hash, and the old one that the check was made against; None where there is none.
     """
+    needed = guarded & data.keys()
     current, password = data.pop("current_password", None), data.pop("password", None)
-    if password is None:
+    if not needed:
         return None, None
     user = one(user_id)
     if not policies.can_edit_user(actor, user):
         raise Forbidden("You can only edit your own account unless you are an admin")
-    _check_password(password, data.get("username", user.username), easy)
+    if password is not None:
+        _check_password(password, data.get("username", user.username), easy)
     free, known = policies.can_set_password_freely(actor, user), user.password_hash
     end_read()
     if not free and not passwords.matches(current or "", known):
         wrong = FieldError("current_password", "wrong", "The current password is needed, and right")
         raise Invalid("Current password is wrong", errors=(wrong,))
-    return passwords.hash_of(password), known
+    return passwords.hash_of(password) if password is not None else None, known
 
 
 def _check_role(actor: User | None, role: str) -> None:

@@ -9,21 +9,26 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from app.caching.extension import Coherence
-from app.models import Post, User
+from app.extensions import db
+from app.models import Follow, Notification, Post, PostTag, User
+from app.services.atomic import atomic
 
+TAGS = ["flask", "python"]
 COMPARED = ("Content-Type", "ETag", "Link", "X-Total-Count", "Last-Modified", "Cache-Control")
 
 
 @dataclass
 class World:
-    """Rows as they were made: three users, five posts in two categories."""
+    """Rows as they were made: three users, five posts in two categories, tagged, two todos."""
 
     users: list[User]
     posts: list[Post]
     todos: list[int]
+    tags: list[str]
 
     @property
     def addresses(self) -> list[str]:
@@ -40,7 +45,25 @@ class World:
             "/api/v2/posts",
             "/api/v2/posts?limit=2",
             "/api/v2/posts?category=news",
+            "/api/v2/posts?include=author&total=true&sort=title",
+            "/api/v2/posts?fields=id,title&published_after=2020-01-01T00:00:00Z",
+            *(f"/api/v2/posts?author={user.id}" for user in self.users),
+            *(f"/api/v2/posts?tag={tag}" for tag in self.tags),
             *(f"/api/v2/posts/{post.id}" for post in self.posts),
+            *(f"/api/v2/posts/{post.id}?include=author" for post in self.posts),
+            "/api/v2/tags",
+            "/api/v2/tags?limit=1&total=true",
+            "/api/v2/categories",
+            *(f"/api/v2/users/{user.id}" for user in self.users),
+            *(f"/api/v2/users/{user.id}/followers?total=true" for user in self.users),
+            *(f"/api/v2/users/{user.id}/following" for user in self.users),
+            "/api/v2/me",
+            "/api/v2/notifications",
+            "/api/v2/notifications?unread=true&total=true",
+            "/api/v2/notifications/unread",
+            "/api/v2/todos",
+            "/api/v2/todos?done=true",
+            *(f"/api/v2/todos/{id}" for id in self.todos),
             "/api/v1/todos",
             "/api/v1/todos?done=true",
             *(f"/api/v1/todos/{id}" for id in self.todos),
@@ -48,17 +71,26 @@ class World:
 
 
 @pytest.fixture
-def world(make_user: Callable[..., User], make_post: Callable[..., Post], make_todo: Callable[..., int]) -> World:
-    """Made anew for each test. The todos are the first user's."""
+def world(
+    app: Flask, make_user: Callable[..., User], make_post: Callable[..., Post], make_todo: Callable[..., int]
+) -> World:
+    """Made anew for each test. The todos and the inbox are the first user's, who follows the second."""
     users = [make_user(), make_user(), make_user(role="admin")]
     posts = [make_post(users[n % 2], category=("news", "general")[n % 2]) for n in range(5)]
-    return World(users, posts, [make_todo(users[0]) for _ in range(2)])
+    with app.app_context(), atomic():
+        for post, name in zip(posts, TAGS * 2, strict=False):  # the last has none
+            db.session.add(PostTag(post_id=post.id, name=name))
+        db.session.add(Follow(follower_id=users[0].id, followed_id=users[1].id))
+        for post in posts[:2]:
+            told = {"user_id": users[0].id, "kind": "new_post", "post_id": post.id}
+            db.session.add(Notification(event_id=f"event {post.id}", channel="inbox", **told))
+    return World(users, posts, [make_todo(users[0]) for _ in range(2)], TAGS)
 
 
 @pytest.fixture
-def reader(world: World, as_user: Callable[[User], FlaskClient]) -> FlaskClient:
+def reader(world: World, as_user: Callable[..., FlaskClient]) -> FlaskClient:
     """The first user's client: he may read every address of the world."""
-    return as_user(world.users[0])
+    return as_user(world.users[0], "v2")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from app.caching.near import NearCache
 
 
 def entry(key, size=100):
-    return Entry(key, (1,), 2e9, '"e"', (), b"x" * size)
+    return Entry(key, None, (1,), 2e9, '"e"', (), b"x" * size)
 
 
 def test_the_longest_unused_goes_first():
@@ -46,9 +46,9 @@ def test_an_entry_larger_than_all_is_not_kept():
 
 
 def test_an_entry_survives_the_far_cache_whole():
-    kept = Entry("k", (1, 2**63 - 1), 12.5, '"x"', (("Content-Type", "application/json"),), b'{"a":"\n"}')
+    kept = Entry("k", 7, (1, 2**63 - 1), 12.5, '"x"', (("Content-Type", "application/json"),), b'{"a":"\n"}')
     assert Entry.from_bytes(kept.to_bytes()) is None, "its ETag is not its body's"
     from app.caching.entry import etag_of
 
-    whole = Entry("k", (1, 2**63 - 1), 12.5, etag_of(kept.body), kept.headers, kept.body)
+    whole = Entry("k", 7, (1, 2**63 - 1), 12.5, etag_of(kept.body), kept.headers, kept.body)
     assert Entry.from_bytes(whole.to_bytes()) == whole

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.caching import ways_of_writing
+from tests.caching import ways_by_http, ways_of_writing
 from tests.conftest import BACKEND
 
 WAYS = ways_of_writing.BOTH + (ways_of_writing.SQLITE if BACKEND == "sqlite" else ways_of_writing.POSTGRESQL)
@@ -23,7 +23,7 @@ def write(app, environ, monkeypatch):
     return run
 
 
-@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+@pytest.mark.parametrize("way", WAYS + ways_by_http.HTTP, ids=lambda way: way.__name__)
 def test_every_address_shows_the_write(way, world, ask, warm, write, uncached):
     warm(world.addresses)
     before = {address: ask(address) for address in world.addresses}

@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from app.extensions import db
-from app.models import Post, Todo, User
+from app.models import Follow, Notification, Post, PostTag, Todo, User
 from app.models.base import now
 from app.services.atomic import atomic
 from tests.caching.conftest import World
@@ -81,6 +81,56 @@ def flush_of_a_todo(world: World, url: str) -> None:
 def todo_that_changes_hands(world: World, url: str) -> None:
     with db.engine.begin() as connection:
         connection.execute(update(Todo).where(Todo.id == world.todos[0]).values(user_id=world.users[1].id))
+
+
+@way(BOTH)
+def flush_of_a_tag(world: World, url: str) -> None:
+    with atomic():
+        db.session.add(PostTag(post_id=world.posts[0].id, name="news"))
+
+
+@way(BOTH)
+def tag_that_moves_to_another_post(world: World, url: str) -> None:
+    with db.engine.begin() as connection:
+        moved = update(PostTag).where(PostTag.post_id == world.posts[0].id, PostTag.name == "flask")
+        connection.execute(moved.values(post_id=world.posts[1].id))
+
+
+@way(BOTH)
+def bulk_delete_of_tags(world: World, url: str) -> None:
+    with atomic():
+        db.session.execute(delete(PostTag).where(PostTag.name == "flask"))
+
+
+@way(BOTH)
+def flush_of_a_follow(world: World, url: str) -> None:
+    with atomic():
+        db.session.add(Follow(follower_id=world.users[2].id, followed_id=world.users[0].id))
+
+
+@way(BOTH)
+def bulk_delete_of_follows(world: World, url: str) -> None:
+    with atomic():
+        db.session.execute(delete(Follow))
+
+
+@way(BOTH)
+def flush_of_a_notification(world: World, url: str) -> None:
+    told = {"user_id": world.users[0].id, "kind": "new_post", "post_id": world.posts[2].id}
+    with atomic():
+        db.session.add(Notification(event_id="another", channel="inbox", **told))
+
+
+@way(BOTH)
+def bulk_reading_of_the_inbox(world: World, url: str) -> None:
+    with atomic():
+        db.session.execute(update(Notification).values(read_at=now()))
+
+
+@way(BOTH)
+def profile_that_only_its_owner_and_authorship_show(world: World, url: str) -> None:
+    with atomic():
+        db.session.get_one(User, world.users[0].id).avatar_url = "https://example.org/new.png"
 
 
 @way(BOTH)
@@ -154,7 +204,7 @@ def moved_foreign_key(world: World, url: str) -> None:
 @way(BOTH)
 def changed_key(world: World, url: str) -> None:
     with db.engine.begin() as connection:
-        connection.execute(text("UPDATE posts SET id = id + 1000000 WHERE id = :id"), {"id": world.posts[0].id})
+        connection.execute(text("UPDATE posts SET id = id + 1000000 WHERE id = :id"), {"id": world.posts[4].id})
 
 
 @way(BOTH)

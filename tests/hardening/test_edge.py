@@ -110,8 +110,10 @@ def test_h1_the_server_says_no_version(server):
 
 
 def test_h1_the_docs_may_run_their_own_scripts_and_nobody_elses(client):
+    """Neither script nor style stands in the page: no exception, no nonce (HARDENING H2)."""
     policy = client.get("/api/docs").headers["Content-Security-Policy"]
-    assert "default-src 'self'" in policy
+    assert "default-src 'none'; script-src 'self'; style-src 'self';" in policy
+    assert "unsafe" not in policy
     assert "frame-ancestors 'none'" in policy
     assert "http" not in policy
     assert "*" not in policy

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
 from app import create_app
 from tests.laws.budget import ROOT
 
+PUBLIC_V2 = {"list_posts", "get_post", "list_tags", "list_categories", "create_user", "get_user", "login", "refresh"}
+PUBLIC_V2 |= {"list_followers", "list_following"}
+GUARDED_V2 = {"logout", "change_password", "get_me", "update_me", "follow_user", "unfollow_user"}
+GUARDED_V2 |= {"create_post", "update_post", "delete_post", "list_trash", "restore_post"}
+GUARDED_V2 |= {"list_todos", "create_todo", "get_todo", "update_todo", "delete_todo"}
+GUARDED_V2 |= {"list_notifications", "count_unread", "mark_all_read", "mark_read"}
+GUARDED_V2 |= {"list_accounts", "get_account", "administer_account", "delete_account"}
 FROZEN = ROOT / "docs/swagger/v1.json"
 
 
@@ -55,7 +63,7 @@ def test_every_operation_has_a_summary_a_success_and_an_id_of_its_own(descriptio
     }
     wanted |= {"create_post", "get_post", "update_post", "delete_post", "delete_all_posts"}
     wanted |= {"list_todos", "create_todo", "get_todo", "update_todo", "delete_todo"}
-    wanted |= {"list_posts_v2", "get_post_v2"}
+    wanted |= {f"{name}_v2" for name in (*GUARDED_V2, *PUBLIC_V2)}
     assert set(ids) == wanted
 
 
@@ -79,6 +87,7 @@ def test_every_guarded_operation_says_so(description):
         "update_post",
         "update_todo",
         "update_user",
+        *(f"{name}_v2" for name in GUARDED_V2),
     }
 
 
@@ -105,11 +114,18 @@ def test_the_docs_page_needs_no_other_host(client):
     page = client.get("/api/docs")
     assert page.status_code == 200
     assert page.content_type.startswith("text/html")
-    assert b"https://" not in page.data
-    for name in ("swagger-ui-bundle.js", "swagger-ui.css"):
-        assert f"/swaggerui/{name}".encode() in page.data
-        with client.get(f"/swaggerui/{name}") as asset:
+    assert b"://" not in page.data
+    assets = re.findall(r'(?:src|href)="([^"]+\.(?:js|css|png))"', page.text)
+    assert len(assets) == 5
+    for path in assets:
+        with client.get(path) as asset:
             assert asset.status_code == 200
+            assert asset.headers["ETag"]
+            assert asset.headers["Cache-Control"] == "no-cache"
+
+
+def test_the_root_leads_to_the_docs(client):
+    assert client.get("/").headers["Location"] == "/api/docs"
 
 
 def test_v1_is_frozen(description):

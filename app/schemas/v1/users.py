@@ -1,34 +1,13 @@
 """v1's users."""
 
-import re
-from datetime import date, datetime
 from typing import Any
 
-from marshmallow import ValidationError, fields, post_load, validate
+from marshmallow import fields, post_load, validate
 
 from app.models.user import ROLES
-from app.schemas.base import Text, Timestamp, WholeNumber
+from app.schemas.base import MOBILE, PASSWORD, USERNAME, Birth, Text, Timestamp, WholeNumber
 from app.schemas.v1 import SchemaV1
 from app.services.page import LAST_PAGE
-
-BIRTH = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}:\d{2})?", re.ASCII)
-MOBILE = re.compile(r"(?=.{3,32}\Z)(?=.*[0-9])\+?[0-9 ()/.-]+\Z", re.ASCII)  # Regexp matches beginnings
-USERNAME = {"low": 1, "high": 80}
-PASSWORD = {"low": 8, "high": 128}
-
-
-class Birth(fields.String):
-    """A date, or a date and time with a space or `T`; kept as it came."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        text = super()._deserialize(value, attr, data, **kwargs)
-        try:
-            if not BIRTH.fullmatch(text):
-                raise ValueError
-            (datetime if len(text) > 10 else date).fromisoformat(text)
-        except ValueError:
-            raise ValidationError("must be a date, or a date and time (2023-08-23 12:30:59)") from None
-        return text
 
 
 class InfoV1(SchemaV1):

@@ -1,10 +1,36 @@
-"""v2's posts."""
+"""v2's posts, and the words by which they are found."""
 
-from marshmallow import fields
+from __future__ import annotations
 
-from app.models.post import CATEGORY_LENGTH
-from app.schemas.base import Cursor, Text, Timestamp, WholeNumber
+import unicodedata
+from typing import Any
+
+from marshmallow import ValidationError, fields, post_load, validate
+
+from app.models.post import CATEGORY_LENGTH, CONTENT_LENGTH, MOST_TAGS, TAG_LENGTH, TITLE_LENGTH
+from app.schemas.base import BIGGEST_ID, IfLoaded, Instant, Names, Sort, Text, Timestamp, WholeNumber
 from app.schemas.v2 import SchemaV2
+from app.schemas.v2.pages import PageQueryV2, page_of
+from app.schemas.v2.users import AuthorV2
+
+FIELDS = ("id", "title", "content", "category", "tags", "author_id", "published_at", "updated_at", "author")
+INSTANT = {"type": "string", "format": "date-time", "example": "2026-11-20T14:17:00Z"}
+TAGS = {"type": "array", "items": {"type": "string", "maxLength": TAG_LENGTH}, "example": ["flask", "python"]}
+INCLUDE = {"type": "string", "description": "`author`: who wrote it; `tags` are always there", "example": "author"}
+
+
+class TagName(Text):
+    """A tag: one spelling, whatever its case, width and blanks (NFKC, casefold); no comma."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(low=1, high=TAG_LENGTH, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        name = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+        if "," in name or not name.isprintable():
+            raise ValidationError("must be one line without commas")
+        return name
 
 
 class PostV2(SchemaV2):
@@ -14,48 +40,75 @@ class PostV2(SchemaV2):
     title = fields.String(metadata={"example": "Hello"})
     content = fields.String(metadata={"example": "The first words of many."})
     category = fields.String(metadata={"example": "general"})
-    user_id = fields.Integer(metadata={"example": 1})
-    created_at = Timestamp(metadata={"example": "2026-11-20T14:17:00.000000Z"})
+    tags = fields.List(fields.String(), attribute="tag_names", metadata={"example": ["flask", "python"]})
+    author_id = fields.Integer(attribute="user_id", metadata={"example": 1})
+    published_at = Timestamp(attribute="created_at", metadata={"example": "2026-11-20T14:17:00.000000Z"})
     updated_at = Timestamp(metadata={"example": "2026-11-20T14:17:00.000000Z"})
+    author = IfLoaded(AuthorV2)
 
 
-class PageLinksV2(SchemaV2):
-    """Where the list goes on."""
+class TrashedPostV2(PostV2):
+    """A post in the trash."""
 
-    limit = fields.Integer(metadata={"example": 20})
-    next = fields.String(allow_none=True, metadata={"description": "the `cursor` of the next page"})
-
-
-class PostPageV2(SchemaV2):
-    """A page of posts."""
-
-    items = fields.List(fields.Nested(PostV2))
-    page = fields.Nested(PageLinksV2)
+    deleted_at = Timestamp(metadata={"example": "2026-11-20T15:00:00.000000Z"})
 
 
-class PostQueryV2(SchemaV2):
+PostPageV2 = page_of(PostV2, "PostPageV2")
+TrashPageV2 = page_of(TrashedPostV2, "TrashPageV2")
+
+
+class PostUpdateV2(SchemaV2):
+    """What of a post to change."""
+
+    title = Text(low=1, high=TITLE_LENGTH, metadata={"example": "Hello"})
+    content = Text(low=1, high=CONTENT_LENGTH, metadata={"example": "The first words of many."})
+    category = Text(low=1, high=CATEGORY_LENGTH, metadata={"example": "general"})
+    tags = fields.List(TagName(), validate=validate.Length(max=MOST_TAGS), metadata=TAGS)
+
+    @post_load
+    def distinct(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Each tag once."""
+        return data | ({"tags": tuple(dict.fromkeys(data["tags"]))} if "tags" in data else {})
+
+
+class PostCreateV2(PostUpdateV2):
+    """A new post."""
+
+    title = Text(low=1, high=TITLE_LENGTH, required=True, metadata={"example": "Hello"})
+    content = Text(low=1, high=CONTENT_LENGTH, required=True, metadata={"example": "The first words of many."})
+
+
+class PostItemQueryV2(SchemaV2):
+    """How much of a post."""
+
+    include = Names("author", "tags", load_default=(), metadata=INCLUDE)
+    fields = Names(
+        *FIELDS, load_default=None, metadata={"type": "string", "description": "these alone", "example": "id,title"}
+    )
+
+
+class PostQueryV2(PostItemQueryV2, PageQueryV2):
     """Which posts to list."""
 
     category = Text(high=CATEGORY_LENGTH, load_default=None, metadata={"description": "in this category"})
-    limit = WholeNumber(low=1, high=100, load_default=20)
-    cursor = Cursor(load_default=None, metadata={"type": "string", "description": "`page.next` of the page before"})
+    tag = TagName(load_default=None, metadata={"description": "with this tag"})
+    author = WholeNumber(
+        low=1, high=BIGGEST_ID, attribute="user_id", load_default=None, metadata={"description": "of this user"}
+    )
+    published_after = Instant(load_default=None, metadata=INSTANT | {"description": "at or after this time"})
+    published_before = Instant(load_default=None, metadata=INSTANT | {"description": "at or before this time"})
+    sort = Sort(
+        *("published_at", "updated_at", "title"),
+        load_default="-published_at",
+        metadata={"type": "string", "description": "`-` descends", "example": "-published_at,title"},
+    )
 
 
-class FieldErrorV2(SchemaV2):
-    """What is wrong with one field."""
+class WordV2(SchemaV2):
+    """A tag or a category."""
 
-    field = fields.String(metadata={"example": "limit"})
-    code = fields.String(metadata={"example": "invalid"})
-    message = fields.String(metadata={"example": "Must be greater than or equal to 1 and less than or equal to 100."})
+    name = fields.String(metadata={"example": "python"})
+    posts = fields.Integer(metadata={"description": "how many published posts have it", "example": 12})
 
 
-class ProblemV2(SchemaV2):
-    """What went wrong (RFC 9457)."""
-
-    type = fields.String(metadata={"example": "urn:broadsheet:problem:invalid"})
-    title = fields.String(metadata={"example": "Unprocessable Entity"})
-    status = fields.Integer(metadata={"example": 422})
-    detail = fields.String(metadata={"example": "Some fields are wrong"})
-    code = fields.String(metadata={"example": "invalid"})
-    errors = fields.List(fields.Nested(FieldErrorV2))
-    request_id = fields.String(metadata={"example": "0b1c5c4a2f3e4d5c8b7a69788695a4b3"})
+WordPageV2 = page_of(WordV2, "WordPageV2")

@@ -43,3 +43,12 @@ def test_who_may_not_write_any_more_may_still_read(three_a_minute, hers):
 def test_a_write_says_how_many_are_left(three_a_minute, hers):
     left = [hers.post(POSTS, json=NEW).headers["RateLimit"] for _ in range(2)]
     assert [re.match(r'"writes";r=(\d+);t=\d+$', header)[1] for header in left] == ["2", "1"]
+
+
+def test_a_guarded_read_is_not_counted(three_a_minute, hers):
+    """It is a write's neighbour, at an address that needs a token: reads are free (HARDENING E12 is of writes)."""
+    for answer in [hers.get("/api/v1/todos") for _ in range(10)] + [hers.head("/api/v1/todos")]:
+        assert answer.status_code == 200
+        assert "RateLimit" not in answer.headers
+        assert "RateLimit-Policy" not in answer.headers
+    assert hers.post(POSTS, json=NEW).headers["RateLimit"].startswith('"writes";r=2;')

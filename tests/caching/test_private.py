@@ -1,0 +1,76 @@
+"""A private entry says whose it is, and is served to nobody else, under whatever key it lies (CACHE.md)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from app.caching import cache
+from app.caching.entry import Entry
+
+TODOS, POSTS = "/api/v1/todos", "/api/v1/posts"
+
+
+@pytest.fixture
+def alice(make_user):
+    return make_user()
+
+
+@pytest.fixture
+def hers(as_user, alice, make_todo):
+    make_todo(alice, task="secret")
+    return as_user(alice)
+
+
+@pytest.fixture
+def planted(app, coherence, cache_redis):
+    """planted(change, near): in the place of each entry of todos and posts a changed one, near or far."""
+
+    def plant(change, near):
+        entries = [
+            entry for entry in coherence.near._entries.values() if "todo_list" in entry.key or "post_list" in entry.key
+        ]
+        assert entries
+        coherence.near.clear()
+        prefix = app.config["CACHE_KEY_PREFIX"]
+        with app.app_context():
+            for entry in entries:
+                if near:
+                    coherence.near.put(change(entry))
+                for key in cache_redis.client.keys(f"{prefix}{entry.key}*"):
+                    name = key.decode().removeprefix(prefix)
+                    kept = Entry.from_bytes(cache.get(name))
+                    assert kept == entry
+                    cache_redis.client.delete(key) if near else cache.set(name, change(kept).to_bytes())
+
+    return plant
+
+
+@pytest.mark.parametrize("near", [True, False], ids=["near", "far"])
+@pytest.mark.parametrize(
+    "strangers", [lambda own: own + 1, lambda own: None, str], ids=["another's", "nobody's", "a text"]
+)
+def test_anothers_entry_under_ones_own_key_is_not_served(strangers, near, hers, planted):
+    first = hers.get(TODOS)
+    assert "; hit;" in hers.get(TODOS).headers["Cache-Status"]
+    planted(lambda entry: replace(entry, owner=strangers(entry.owner), body=entry.body), near)
+    answer = hers.get(TODOS)
+    assert "; hit;" not in answer.headers["Cache-Status"]
+    assert answer.data == first.data
+    assert "; hit;" in hers.get(TODOS).headers["Cache-Status"]
+
+
+@pytest.mark.parametrize("near", [True, False], ids=["near", "far"])
+def test_a_private_entry_under_a_public_key_is_not_served(near, client, make_post, alice, planted):
+    make_post(alice)
+    client.get(POSTS)
+    planted(lambda entry: replace(entry, owner=alice.id), near)
+    assert "; hit;" not in client.get(POSTS).headers["Cache-Status"]
+
+
+@pytest.mark.parametrize("near", [True, False], ids=["near", "far"])
+def test_the_control_an_entry_that_is_planted_unchanged_is_served(near, hers, planted):
+    hers.get(TODOS)
+    planted(lambda entry: entry, near)
+    assert f"detail={'near' if near else 'far'}" in hers.get(TODOS).headers["Cache-Status"]
