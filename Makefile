@@ -8,7 +8,7 @@ LOCK := $(BIN)uv pip compile pyproject.toml --universal --python-version 3.11 --
 # More workers than cores: much of the suite waits for real processes.
 SUITE := $(BIN)python -m pytest -n 4 --dist loadfile
 
-.PHONY: help run test coverage check fmt lock chromium
+.PHONY: help run test contract coverage check fmt lock chromium nginx demo bench
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
@@ -18,13 +18,25 @@ help:  ## list these commands
 run: .venv/run.stamp  ## start everything on this machine; Ctrl-C ends it
 	@exec $(BIN)python -IS processes/tether.py TERM $$PPID $(BIN)python run.py
 
-test: chromium .venv/test.stamp check  ## check, then the whole suite on SQLite and on PostgreSQL
+demo: .venv/run.stamp  ## the tutorials' way and Broadsheet side by side, with Redis and without
+	@exec $(BIN)python -IS processes/tether.py TERM $$PPID $(BIN)python -m benchmarks.demo
+
+bench: .venv/bench.stamp  ## how fast it is, beside others: a table, a JSON file and a chart
+	@export PYTHONPATH=$(BENCH)others; exec $(BIN)python -IS processes/tether.py TERM $$PPID $(BENCH)bin/python -m benchmarks.bench
+
+test: chromium nginx .venv/npm.stamp check  ## check, then the whole suite on SQLite and on PostgreSQL
 	@status=0; \
 	TEST_DATABASE=sqlite $(SUITE) || status=1; \
 	TEST_DATABASE=postgresql $(SUITE) || status=1; \
 	exit $$status
 
-coverage: chromium .venv/test.stamp  ## branch coverage of both runs together
+contract: .venv/npm.stamp  ## what others' programs find in 60 s on each database: schemathesis, bravado, TypeScript
+	@status=0; export CONTRACT_SECONDS=60; \
+	TEST_DATABASE=sqlite $(BIN)python -m pytest -s tests/contract || status=1; \
+	TEST_DATABASE=postgresql $(BIN)python -m pytest -s tests/contract || status=1; \
+	exit $$status
+
+coverage: chromium nginx .venv/npm.stamp  ## branch coverage of both runs together
 	TEST_DATABASE=sqlite $(SUITE) --cov --cov-branch --cov-report=
 	TEST_DATABASE=postgresql $(SUITE) --cov --cov-branch --cov-append --cov-report=term:skip-covered
 
@@ -41,15 +53,32 @@ fmt: .venv/test.stamp  ## format the code and mend what ruff can mend
 
 lock: .venv/test.stamp  ## resolve pyproject.toml into requirements/*.txt again
 	$(LOCK) --extra embedded --output-file requirements/run.txt
+	$(LOCK) --constraint requirements/run.txt --output-file requirements/deploy.txt
 	$(LOCK) --extra embedded --extra test --extra dev --constraint requirements/run.txt --output-file requirements/test.txt
+	$(LOCK) --extra bench --constraint requirements/test.txt --output-file requirements/bench.txt
 
-# A wheel brings Playwright, none brings a browser.
-chromium:
-	@command -v chromium >/dev/null || { \
+# What the tests need and no wheel brings. Debian keeps servers where not everybody looks.
+SBIN := /usr/sbin
+Chromium := chromium
+nginx := nginx-light
+chromium: NEEDED := Chromium
+nginx: NEEDED := nginx
+chromium nginx:
+	@PATH="$$PATH:$(SBIN)" command -v $@ >/dev/null || { \
 	[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || { \
-	echo "The tests need Chromium: apt-get install chromium, as root" >&2; exit 1; }; \
-	echo "installing chromium …"; export DEBIAN_FRONTEND=noninteractive; \
-	apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium >/dev/null; }
+	echo "The tests need $(NEEDED): apt-get install $($(NEEDED)), as root" >&2; exit 1; }; \
+	echo "installing $@ …"; export DEBIAN_FRONTEND=noninteractive; \
+	apt-get update -qq && apt-get install -qq -y --no-install-recommends $($(NEEDED)) >/dev/null; }
+
+# What is measured has the libraries of `make run` alone. The tests' slow its start (jsonschema loads a grammar), and
+# FastAPI brings uvloop and OpenTelemetry, which granian and redis-py load wherever they find them.
+BENCH := .venv/bench/
+.venv/bench.stamp: requirements/run.txt requirements/bench.txt | .venv/bin/python
+	@echo "installing $^ …"
+	@$(BIN)python -m venv --clear --without-pip $(BENCH)
+	@$(subst $(BIN),$(BENCH)bin/,$(INSTALL)) requirements/run.txt
+	@$(subst $(BIN),$(BENCH)bin/,$(INSTALL)) requirements/bench.txt --target $(BENCH)others
+	@touch $@
 
 .venv/%.stamp: requirements/%.txt | .venv/bin/python
 	@echo "installing $< …"

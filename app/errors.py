@@ -108,7 +108,7 @@ class UnsupportedMediaType(Problem):
 
 
 class Invalid(Problem):
-    """The input was read and is wrong: `errors` says where. 422 (v1: 400)."""
+    """The input was read and is wrong: `errors` says where."""
 
     status, code, message = 422, "invalid", "Some fields are wrong"
 

@@ -62,9 +62,7 @@ def read(token: str, audiences: Collection[str]) -> AccessToken:
     :raises Unauthorized: `expired_token` or `invalid_token`.
     """
     claims = _claims(token, ACCESS, audiences)
-    longest = current_app.config["ACCESS_TOKEN_LIFETIMES"].get(claims["aud"], timedelta())
-    if claims["exp"] - claims["iat"] > longest.total_seconds() + 1:
-        raise _invalid()
+    _check_lifetime(claims, current_app.config["ACCESS_TOKEN_LIFETIMES"].get(claims["aud"], timedelta()))
     return AccessToken(int(claims["sub"]), claims["jti"], claims["aud"], claims["exp"])
 
 
@@ -74,6 +72,7 @@ def read_refresh(token: str) -> RefreshToken:
     :raises Unauthorized: `expired_token` or `invalid_token`.
     """
     claims = _claims(token, REFRESH, [REFRESH_AUDIENCE])
+    _check_lifetime(claims, timedelta(days=current_app.config["REFRESH_TOKEN_DAYS"]))
     if type(claims.get("rot")) is not int or claims["rot"] < 0:
         raise _invalid()
     return RefreshToken(int(claims["sub"]), claims["jti"], claims["rot"])
@@ -114,6 +113,12 @@ def _claims(token: str, kind: str, audiences: Collection[str]) -> dict[str, Any]
     if decoded["header"].get("typ") != kind or not _well_formed(claims):
         raise _invalid()
     return claims
+
+
+def _check_lifetime(claims: dict[str, Any], longest: timedelta) -> None:
+    """A token that lives longer than we ever say was minted by a fault."""
+    if claims["exp"] - claims["iat"] > longest.total_seconds() + 1:
+        raise _invalid()
 
 
 def _well_formed(claims: dict[str, Any]) -> bool:

@@ -23,7 +23,7 @@ from app.caching.near import NearCache
 from app.caching.principals import RememberedPrincipals
 from app.caching.tags import Family, Member, Tag, When, slots_of
 from app.caching.variant import text_of, variant_of
-from app.caching.warming import warm
+from app.caching.warming import WARMING, warm
 from app.extensions import db
 
 log = logging.getLogger(__name__)
@@ -102,17 +102,15 @@ class CoherentCache(Cache):
         def decorate(view: Callable[..., Response]) -> Callable[..., Response]:
             @functools.wraps(view)
             def answer(resource: Any, **arguments: Any) -> Response:
-                flat = {k: v for k, v in arguments.items() if k != "query"} | arguments.get("query", {})
-                variant = make_cache_key(**arguments) if make_cache_key else variant_of(arguments)
                 principal = _principal() if private else None
                 owner = principal[0] if principal else None
-                flat |= {PRINCIPAL: owner} if principal else {}
+                flat = arguments | arguments.get("query", {}) | {PRINCIPAL: owner}
                 on = tuple(tag for tag in every if tag.applies(flat))
                 fill = functools.partial(_fill, view, resource, arguments, on, principal)
                 if unless is not None and unless():
                     return _owned(_serve(fill()[0], "fwd=bypass"), private)
                 keep = functools.partial(self._kept, timeout, response_filter, owner)
-                key = f"{request.endpoint}:{f'user={owner}:' if principal else ''}{variant}"
+                key = _key(owner, make_cache_key(**arguments) if make_cache_key else variant_of(arguments))
                 return _owned(self._answer(key, owner, slots_of(on, flat), fill, keep), private)
 
             answer.tags, answer.private = every, private  # type: ignore[attr-defined]
@@ -137,7 +135,7 @@ class CoherentCache(Cache):
         if former is not None and former.fits(key, owner, generations):
             return _serve_entry(former, "near")
         far_key = f"{key}:{coherence.release}:{_digest(generations)}"
-        entry = Entry.from_bytes(self._far("get", far_key))  # 3
+        entry = None if WARMING in request.environ else Entry.from_bytes(self._far("get", far_key))  # 3
         if entry is not None and entry.fits(key, owner, generations):
             coherence.near.put(entry)
             return _serve_entry(entry, "far")
@@ -189,6 +187,10 @@ class CoherentCache(Cache):
 def _principal() -> tuple[int, str]:
     """Who asks, as the guard has found out."""
     return current_user_id(), current_session_id()
+
+
+def _key(owner: int | None, variant: str) -> str:
+    return f"{request.endpoint}:{'' if owner is None else f'user={owner}:'}{variant}"
 
 
 def _release() -> str:

@@ -13,6 +13,7 @@ from app.services.atomic import end_read
 
 log = logging.getLogger(__name__)
 WRITES = ("POST", "PUT", "PATCH")
+WARMING = "broadsheet.warming"  # the environ's key: the generations have just moved, nobody can have kept anything
 
 
 def warm(response: Response) -> Response:
@@ -46,5 +47,6 @@ def _get(app: Flask, path: str) -> None:
     end_read()  # the GET takes a connection: hold none meanwhile
     token = {name: value for name, value in request.headers if name == "Authorization"}
     host = app.config["TRUSTED_HOSTS"][0].lstrip(".")
-    with app.app_context(), app.test_request_context(path, base_url=f"http://{host}", headers=token):
+    given = {"base_url": f"http://{host}", "headers": token, "environ_overrides": {WARMING: True}}
+    with app.app_context(), app.test_request_context(path, **given):
         app.full_dispatch_request()

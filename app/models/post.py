@@ -72,8 +72,8 @@ class Post(Model):
 
     @property
     def tag_names(self) -> list[str]:
-        """The tags' names, in their order."""
-        return [tag.name for tag in self.tags]
+        """The tags' names, in one order, whatever the database's collation."""
+        return sorted(tag.name for tag in self.tags)
 
 
 class PostTag(Model):

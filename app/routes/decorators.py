@@ -18,6 +18,7 @@ from marshmallow import ValidationError
 from werkzeug.http import http_date, parse_options_header
 
 from app.caching import Validated
+from app.caching.entry import etag_of
 from app.errors import FieldError, Invalid, Malformed, UnsupportedMediaType
 from app.schemas.base import Schema
 from app.services.page import Page
@@ -32,6 +33,25 @@ _plugin = MarshmallowPlugin(
 _spec = APISpec("Broadsheet", "1", "2.0", plugins=[_plugin])
 
 
+def _in_ecma(converter: OpenAPIConverter, field: Any, ret: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """A pattern in ECMA 262, Swagger's dialect: it begins anywhere, where marshmallow's does not, and has no Z."""
+    pattern = ret.get("pattern", "")
+    return {"pattern": "^" + pattern.removeprefix("^")[:-2] + "$"} if pattern.endswith("\\Z") else {}
+
+
+def _note_nullable(converter: OpenAPIConverter, field: Any, ret: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Clients ignore what stands beside a `$ref`: what may be null says so where it is defined."""
+    if "$ref" in ret and ret.pop("x-nullable", False):
+        _nullable.add(ret["$ref"].rpartition("/")[2])
+    return {}
+
+
+assert isinstance(_plugin.converter, OpenAPIConverter)
+_plugin.converter.add_attribute_function(_in_ecma)
+_plugin.converter.add_attribute_function(_note_nullable)
+_nullable: set[str] = set()
+
+
 def query(ns: Namespace, schema: Schema) -> Callable[[View], View]:
     """Validate the query string; the handler gets it as `query`.
 
@@ -41,7 +61,7 @@ def query(ns: Namespace, schema: Schema) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @functools.wraps(view)
         def checked(*args: Any, **kwargs: Any) -> Any:
-            arguments = _load(schema, _single_values(schema))
+            arguments = _load(schema, request.args.to_dict(), _repeated(schema))
             return view(*args, query=Validated(arguments, _text(schema, arguments)), **kwargs)
 
         checked.takes_query = bool(schema.fields)  # type: ignore[attr-defined]
@@ -82,7 +102,9 @@ def returns(ns: Namespace, schema: Schema | None, status: int = 200) -> Callable
                 only, kwargs["query"] = query["fields"], {k: v for k, v in query.items() if k != "fields"}
             result = view(*args, **kwargs)
             if schema is None:
-                return Response(status=status, headers={"Cache-Control": "no-store"})
+                response = Response(status=status, headers={"Cache-Control": "no-store"})
+                del response.headers["Content-Type"]  # there is no content
+                return response
             return _answer(result, schema, status, only)
 
         shown = [model] if schema and schema.many else model
@@ -98,7 +120,7 @@ def model_of(ns: Namespace, schema: Schema) -> Any:
         _spec.components.schema(name, schema=type(schema))
     for defined, definition in _spec.to_dict()["definitions"].items():
         if defined not in ns.models:
-            ns.schema_model(defined, definition)
+            ns.schema_model(defined, definition | ({"x-nullable": True} if defined in _nullable else {}))
     return ns.models[name]
 
 
@@ -115,7 +137,17 @@ def _parameters(schema: Schema) -> dict[str, dict[str, Any]]:
     converter = _plugin.converter
     assert isinstance(converter, OpenAPIConverter)
     listed = converter.schema2parameters(schema, location="query")
-    return {parameter.pop("name"): parameter for parameter in listed}
+    return {parameter.pop("name"): _as_parameter(parameter) for parameter in listed}
+
+
+def _as_parameter(described: dict[str, Any]) -> dict[str, Any]:
+    """Swagger 2.0 knows no null in a query, no list where a text is meant, and no example outside of a body."""
+    described.pop("x-nullable", None)
+    if "example" in described:
+        described["x-example"] = described.pop("example")
+    if isinstance(described.get("default", ""), (str, int)):
+        return described
+    return {name: value for name, value in described.items() if name != "default"}
 
 
 def _text(schema: Schema, arguments: dict[str, Any]) -> str:
@@ -133,11 +165,9 @@ def _wire(value: Any) -> str:
     return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
-def _single_values(schema: Schema) -> dict[str, str]:
+def _repeated(schema: Schema) -> tuple[FieldError, ...]:
     repeated = [name for name, values in request.args.lists() if len(values) > 1 and name in schema.fields]
-    if repeated:
-        raise Invalid(errors=tuple(FieldError(name, "repeated", "Must be given once") for name in repeated))
-    return request.args.to_dict()
+    return tuple(FieldError(name, "repeated", "Must be given once") for name in repeated)
 
 
 def _json() -> Any:
@@ -172,15 +202,19 @@ def _check_depth(data: Any) -> None:
         ]
 
 
-def _load(schema: Schema, data: Any) -> dict[str, Any]:
+def _load(schema: Schema, data: Any, wrong: tuple[FieldError, ...] = ()) -> dict[str, Any]:
+    """The data as the schema loads it. `wrong`: what is known to be wrong already; all is named at once."""
     try:
         loaded: dict[str, Any] = schema.load(data)
     except ValidationError as error:  # RESTX would send its `.data`, passwords and all, back to the caller
-        errors = tuple(_field_errors(error.normalized_messages()))
+        known = {e.field for e in wrong}
+        errors = (*wrong, *(e for e in _field_errors(error.normalized_messages()) if e.field not in known))
         message = None
         if schema.missing and any(e.field in schema.missing[0] and not data.get(e.field) for e in errors):
             message = schema.missing[1]
         raise Invalid(message, errors=errors) from None
+    if wrong:
+        raise Invalid(errors=wrong)
     return loaded
 
 
@@ -211,6 +245,8 @@ def _answer(result: Any, schema: Schema, status: int, only: tuple[str, ...] | No
     if only is not None:
         content = _sparse(content, only)
     response.set_data(_json_of(content))
+    if request.method in ("GET", "HEAD"):
+        response.headers["ETag"] = etag_of(response.get_data())
     return response
 
 

@@ -36,8 +36,11 @@ CONDITIONS = dict.fromkeys(
     (name for name, statuses in MORE_ANSWERS.items() if 412 in statuses), ("If-Match",)
 ) | dict.fromkeys(("create_post", "create_todo"), ("Idempotency-Key",))
 HEADERS = {
-    "Idempotency-Key": "Sent again under the same key, it is done once and answered alike.",
-    "If-Match": "The `ETag` that was read: 412 if it has changed since.",
+    "Idempotency-Key": {
+        "description": "Sent again under the same key, it is done once and answered alike.",
+        "pattern": "^[!-~]{1,255}$",
+    },
+    "If-Match": {"description": "The `ETag` that was read: 412 if it has changed since."},
 }
 
 
@@ -61,6 +64,8 @@ def complete(ns: Namespace, error: Schema, suffix: str) -> None:
             if getattr(view, "guard", None) in ("login", "admin"):
                 doc["security"] = "jwt"
             doc["responses"] = {str(status): (HTTPStatus(status).phrase, model, {}) for status in sorted(statuses)}
+            if not isinstance(error, ErrorV1):
+                doc["produces"] = ["application/json", "application/problem+json"]
             doc["params"] = {header: _header(header) for header in CONDITIONS.get(name, ())}
             setattr(route.resource, method, ns.doc(**doc)(view))
 
@@ -75,11 +80,11 @@ def _statuses(view: Any, name: str, has_id: bool, plain: bool) -> set[int]:
     if guard:
         statuses |= {429, 503}
     if takes_body:
-        statuses |= {413}
+        statuses |= {413} if plain else {413, 415}
     if takes_body or getattr(view, "takes_query", False):
         statuses |= {400} if plain else {400, 422}
     return statuses
 
 
 def _header(name: str) -> dict[str, Any]:
-    return {"in": "header", "type": "string", "description": HEADERS[name]}
+    return {"in": "header", "type": "string"} | HEADERS[name]

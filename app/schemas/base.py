@@ -13,10 +13,15 @@ from app.services.page import Place
 
 BIGGEST_ID = 2**63 - 1
 INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
-BIRTH = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}:\d{2})?", re.ASCII)
-MOBILE = re.compile(r"(?=.{3,32}\Z)(?=.*[0-9])\+?[0-9 ()/.-]+\Z", re.ASCII)  # Regexp matches beginnings
+DATE = r"^[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
+TIME = r"(?:[ T](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9])?$"
+BIRTH = re.compile(DATE + TIME, re.ASCII)
+MOBILE = (validate.Length(3, 32), validate.Regexp(r"^\+?[ ()/.-]*[0-9][0-9 ()/.-]*\Z", re.ASCII))
 USERNAME = {"low": 1, "high": 80}
 PASSWORD = {"low": 8, "high": 128}
+BLANKS = r"\u0009-\u000d\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"  # of str.strip
+ANY_TEXT = r"^[^\u0000]*$"
+VISIBLE_TEXT = rf"^[^\u0000]*[^\u0000{BLANKS}][^\u0000]*$"
 WHOLE_NUMBER = re.compile(r"[0-9]{1,19}", re.ASCII)
 
 
@@ -35,7 +40,8 @@ class Text(fields.String):
     def __init__(self, *, low: int = 0, high: int, **kwargs: Any) -> None:
         blank = "must not be blank" if low else None
         length = validate.Length(low, high, error=blank if low == high else None)
-        super().__init__(validate=[length, _no_nul, *([_not_blank] if low else [])], **kwargs)
+        described = _described(kwargs, VISIBLE_TEXT if low else ANY_TEXT)
+        super().__init__(validate=[length, _no_nul, *([_not_blank] if low else [])], **described)
 
 
 class WholeNumber(fields.Integer):
@@ -93,6 +99,9 @@ class Cursor(fields.Field[Place]):
 
     default_error_messages = {"invalid": "is no cursor of ours"}
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**_described(kwargs, "^[A-Za-z0-9_-]+=*$"))
+
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Place:
         try:
             return Place.parse(value)
@@ -102,6 +111,9 @@ class Cursor(fields.Field[Place]):
 
 class Birth(fields.String):
     """A date, or a date and time with a space or `T`; kept as it came."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**_described(kwargs, DATE + TIME))
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
@@ -120,7 +132,7 @@ class Names(fields.Field[tuple[str, ...]]):
     default_error_messages = {"invalid": "must be some of: {choices}, separated by commas"}
 
     def __init__(self, *choices: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**_described(kwargs, _list_of("|".join(choices))))
         self.choices = choices
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, ...]:
@@ -136,7 +148,7 @@ class Sort(fields.Field[str]):
     default_error_messages = {"invalid": "must be some of: {choices}, separated by commas, `-` for descending"}
 
     def __init__(self, *choices: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**_described(kwargs, _list_of(f"-?(?:{'|'.join(choices)})")))
         self.choices = choices
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
@@ -152,6 +164,15 @@ class IfLoaded(fields.Nested):
     def get_value(self, obj: Any, attr: str, accessor: Any = None, default: Any = missing) -> Any:
         """What marshmallow dumps."""
         return vars(obj).get(self.attribute or attr, missing)
+
+
+def _described(kwargs: dict[str, Any], pattern: str) -> dict[str, Any]:
+    """A field's arguments, with what Swagger says of its text."""
+    return kwargs | {"metadata": {"type": "string", "pattern": pattern} | kwargs.get("metadata", {})}
+
+
+def _list_of(name: str) -> str:
+    return f"^(?:{name})(?:,(?:{name}))*$"
 
 
 def _no_nul(value: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import ColumnElement, delete, func, select
 
-from app.errors import Conflict, NotFound
+from app.errors import Conflict
 from app.extensions import db
 from app.models import Follow, User
 from app.services import users
@@ -21,9 +21,8 @@ def follow(actor: User, user_id: int) -> None:
     if actor.id == user_id:
         raise Conflict("You cannot follow yourself", code="oneself")
     with atomic():
-        users.still_here(actor)
-        if db.session.scalar(select(User.id).where(User.id == user_id, users.LIVE).with_for_update(read=True)) is None:
-            raise NotFound("User not found")
+        users.still_here(actor, alone=True)
+        users.hold(user_id)
         if db.session.scalar(select(Follow.id).where(_pair(actor.id, user_id))) is None:
             db.session.add(Follow(follower_id=actor.id, followed_id=user_id))
 

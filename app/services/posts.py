@@ -75,7 +75,7 @@ def create(actor: User, *, tags: tuple[str, ...] = (), **data: Any) -> Post:
     """Write a post and publish it at once. Author, followers and admins hear of it."""
     with atomic():
         users.still_here(actor)
-        post = Post(user_id=actor.id, tags=[PostTag(name=name) for name in sorted(tags)], **data)
+        post = Post(user_id=actor.id, tags=[PostTag(name=name) for name in tags], **data)
         db.session.add(post)
         db.session.flush()
         emit(PostPublished(post.id))
@@ -95,7 +95,7 @@ def change(actor: User, post_id: int, check: Check, *, tags: tuple[str, ...] | N
         if tags is not None and set(tags) != set(post.tag_names):
             kept = [tag for tag in post.tags if tag.name in tags]
             new = set(tags) - {tag.name for tag in kept}
-            post.tags = sorted([*kept, *(PostTag(name=name) for name in new)], key=lambda tag: tag.name)
+            post.tags = [*kept, *(PostTag(name=name) for name in new)]
             post.updated_at = now()
     return post
 
@@ -142,6 +142,7 @@ def restore(actor: User, post_id: int) -> Post:
         post = db.session.scalar(wanted.options(*_related(("tags",))).with_for_update())
         if post is None or not policies.can_see_trash(actor, post):
             raise NotFound("Post not found")
+        users.hold(post.user_id)
         if not policies.can_restore_post(actor, post):
             raise Forbidden("An admin has deleted it: only an admin can bring it back")
         post.deleted_at = post.deleted_by = None

@@ -40,5 +40,7 @@ def owner(name: str) -> User | None:
 
 def owner_of_mail(address: str) -> User | None:
     """The user who logs in by this address: the first that had it, since none is verified. Case does not count."""
+    if "\x00" in address:  # PostgreSQL refuses it
+        return None
     mail = func.lower(User.email) == func.lower(address)
     return db.session.scalar(select(User).where(mail, User.deleted_at.is_(None)).order_by(User.id).limit(1))

@@ -67,14 +67,25 @@ def one(user_id: int) -> User:
     return user
 
 
-def still_here(actor: User) -> None:
+def still_here(actor: User, *, alone: bool = False) -> None:
     """Hold the actor's row until the commit, so that he cannot be deleted while something is made in his name.
 
+    :param alone: whoever else asks for this waits: of two requests that would make the same, one comes first.
     :raises Unauthorized: he was deleted or disabled since the guard let him in.
     """
     living = select(User.id).where(User.id == actor.id, LIVE, User.disabled_at.is_(None))
-    if db.session.scalar(living.with_for_update(read=True, key_share=True)) is None:
+    if db.session.scalar(living.with_for_update(read=not alone, key_share=True)) is None:
         raise Unauthorized("Token has been revoked", code="revoked_token")
+
+
+def hold(user_id: int) -> None:
+    """Hold this user's row until the commit, so that he cannot be deleted meanwhile.
+
+    :raises NotFound: there is none, or it was deleted.
+    """
+    living = select(User.id).where(User.id == user_id, LIVE)
+    if db.session.scalar(living.with_for_update(read=True, key_share=True)) is None:
+        raise NotFound("User not found")
 
 
 def register(
@@ -254,15 +265,22 @@ def _confirmed(
 ) -> tuple[str | None, str | None]:
     """Check `current_password` and hash the new one: before the transaction, since bcrypt takes a while.
 
+    What is guarded and is the same as it was is not written, and needs nothing.
+
     :return: the new hash, and the old one that the check was made against; None where there is none.
     """
-    needed = guarded & data.keys()
+    given = guarded & data.keys()
     current, password = data.pop("current_password", None), data.pop("password", None)
-    if not needed:
+    if not given:
         return None, None
     user = one(user_id)
     if not policies.can_edit_user(actor, user):
         raise Forbidden("You can only edit your own account unless you are an admin")
+    same = {name for name in given - PASSWORD if getattr(user, name) == data[name]}
+    for name in same:
+        del data[name]
+    if given == same:
+        return None, None
     if password is not None:
         _check_password(password, data.get("username", user.username), easy)
     free, known = policies.can_set_password_freely(actor, user), user.password_hash

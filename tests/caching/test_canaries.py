@@ -7,22 +7,27 @@ from __future__ import annotations
 
 import itertools
 import re
+from math import lcm
 
 import pytest
 from sqlalchemy import String, Text
 
-from app.caching.dependencies import PUBLIC_USER
+from app.caching.dependencies import FAMILIES, PUBLIC_USER
 from app.extensions import db
 from app.models import Notification, User
 from app.services.atomic import atomic
 
 WHO = ("nobody", "alice", "bob", "admin")
 QUERIES = ("", "?include=author")
+SLOTS = lcm(*(family.size for family in FAMILIES if family.size))
 NOT_A_SECRET = {"role", "username_key"}  # what everybody may know, or can make from the name
 
 
 class Town:
-    """Three people, each with a secret in every private column, and how each of them asks."""
+    """Three people, each with a secret in every private column, and how each of them asks.
+
+    Their ids share every slot: no generation keeps their entries apart.
+    """
 
     def __init__(self, users, secrets, clients, values):
         self.users, self.secrets, self.clients, self.values = users, secrets, clients, values
@@ -41,6 +46,8 @@ def town(app, client, as_user, make_user, make_post, make_todo, sql):
             "birth": f"199{number}-08-23",
             "age": 141 + number,
         }
+        if users:
+            private["id"] = users["alice"].id + number * SLOTS
         user = users[who] = make_user(username=f"name-of-{who}", role="admin" if who == "admin" else "user", **private)
         posts.append(make_post(user, title=f"post of {who}").id)
         trashed = make_post(user, title=f"trash of {who}").id
@@ -49,7 +56,7 @@ def town(app, client, as_user, make_user, make_post, make_todo, sql):
         told = {"user_id": user.id, "kind": f"told {who}", "post_id": posts[-1], "channel": "inbox"}
         with app.app_context(), atomic():
             db.session.add(Notification(event_id=f"event of {who}", **told))
-        texts = {column: str(value) for column, value in private.items() if column != "age"}
+        texts = {column: str(value) for column, value in private.items() if column not in ("age", "id")}
         secrets[who] = {
             **texts,
             "age": f'"age":{private["age"]}',

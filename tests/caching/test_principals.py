@@ -141,6 +141,13 @@ def test_c5_an_admin_is_one_until_the_next_request(client, make_user, token_of, 
     assert answer.status_code == (401 if "disabled" in statement else 403)
 
 
+def test_c5_an_admins_list_is_closed_to_him_once_he_is_none(as_user, make_user, sql):
+    admin = as_user(make_user(role="admin"), "v2")
+    assert [admin.get("/api/v2/admin/users").status_code for _ in range(2)] == [200, 200]
+    sql("UPDATE users SET role = 'user'")
+    assert admin.get("/api/v2/admin/users").status_code == 403
+
+
 def test_who_becomes_an_admin_is_one_at_once(enter, token, alice, sql):
     with pytest.raises(Forbidden):
         enter(v1.admin_required, token)
@@ -219,7 +226,8 @@ def test_nothing_is_remembered_from_when_generations_could_not_be_known(uncached
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["between note and question", "between answer and keeping"])
-def test_a_logout_that_overtakes_a_reader_is_not_lost(app, monkeypatch, token, read, before):
+def test_a_logout_that_overtakes_a_reader_is_not_lost(app, monkeypatch, alice, token, token_of, read, before):
+    assert read(token_of(alice)).status_code == 200, "her list is kept: only the guard stands before it"
     gate = Gate(sessions.actor, before=before)
     monkeypatch.setattr(sessions, "actor", gate)
     headers = {"Authorization": f"Bearer {token}"}

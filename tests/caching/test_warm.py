@@ -7,6 +7,8 @@ import json
 from types import SimpleNamespace
 
 import pytest
+from flask import Flask, g, request
+from sqlalchemy import text
 
 from app.caching import cache, warming
 from app.extensions import db
@@ -145,6 +147,20 @@ def test_a_fault_of_the_warming_leaves_the_answer_as_it_is(place, hers, client, 
     assert client.get(answer.headers["Location"]).json == answer.json
 
 
+def test_the_warming_is_a_request_of_its_own(hers, monkeypatch):
+    """It sees nothing of the write but its token."""
+    seen, dispatch = [], Flask.full_dispatch_request
+
+    def noting(app):
+        if request.method == "GET":
+            seen.append((vars(g._get_current_object()).copy(), sorted(request.headers.keys()), request.get_data()))
+        return dispatch(app)
+
+    monkeypatch.setattr(Flask, "full_dispatch_request", noting)
+    hers.post("/api/v1/posts", json=NEW, headers={"Cookie": "a=b", "X-Fields": "{title}"})
+    assert seen == [({}, ["Authorization", "Host"], b"")]
+
+
 def test_without_redis_a_write_is_answered_and_warms_its_own_process(hers, client, app, monkeypatch):
     broken = SimpleNamespace(get=lambda *_: 1 / 0, set=lambda *_, **__: 1 / 0)
     monkeypatch.setitem(app.extensions["cache"], cache, broken)
@@ -155,7 +171,14 @@ def test_without_redis_a_write_is_answered_and_warms_its_own_process(hers, clien
 
 def test_the_write_holds_no_connection_while_it_warms(app, hers, monkeypatch):
     """The pool has one for each thread: two at once for each would make them wait for each other."""
-    held, one = [], posts.one
+    held, one, create = [], posts.one, posts.create
+
+    def reading_once_more(*arguments, **data):
+        post = create(*arguments, **data)
+        db.session.execute(text("SELECT 1"))
+        return post
+
+    monkeypatch.setattr(posts, "create", reading_once_more)
 
     def counted(id):
         post = one(id)

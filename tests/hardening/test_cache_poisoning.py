@@ -64,7 +64,9 @@ def reads(make_user, make_post) -> list[str]:
     lists = ("/api/v1/users", "/api/v1/posts", "/api/v2/posts")
     pages = ("/api/v1/posts?page=2&per_page=1&category=news", "/api/v2/posts?limit=1&category=news")
     items = (f"/api/v1/users/{alice.id}", f"/api/v1/posts/{made[0].id}", f"/api/v2/posts/{made[0].id}")
-    return [*lists, *pages, *items]
+    more = ("/api/v2/tags", "/api/v2/categories", "/api/v2/posts?include=author&fields=id,author&total=true")
+    people = tuple(f"/api/v2/users/{alice.id}{rest}" for rest in ("", "/followers", "/following"))
+    return [*lists, *pages, *items, *more, *people]
 
 
 @pytest.fixture
@@ -112,16 +114,41 @@ def test_g1_a_public_answer_is_the_same_bytes_for_everybody(reads, client, make_
         assert dict(answers[0][2])["Cache-Control"] == "public, no-cache"
 
 
+PRIVATE_READS = ("me", "todos", "todos/{todo}", "notifications", "notifications/unread", "posts/trash", "admin/users")
+
+
+@pytest.mark.parametrize("path", PRIVATE_READS)
+def test_g1_a_private_answer_is_shown_to_nobody_else(path, make_user, make_todo, as_user, client, uncached):
+    """In every order of who comes first, cold and warm."""
+    alice, other = make_user(username="alice", role="admin"), make_user(username="bob")
+    url = f"/api/v2/{path}".format(todo=make_todo(alice, task="the secret of alice"))
+    people = {"hers": as_user(alice, "v2"), "his": as_user(other, "v2"), "nobody": client}
+    seen: dict[str, set[Any]] = {name: set() for name in people}
+    for first in people:
+        uncached("/api/v1/users")
+        for name in (first, *people, *people):
+            answer = people[name].get(url)
+            seen[name].add((answer.status_code, answer.data if answer.status_code == 200 else b""))
+            assert not answer.headers["Cache-Control"].startswith("public")
+            assert name == "hers" or b"alice" not in answer.data
+    assert all(len(answers) == 1 for answers in seen.values())
+    assert [status for (status, _), *_ in map(list, seen.values())][::2] == [200, 401]
+
+
 def test_g1_no_private_word_is_in_a_public_answer(make_user, client, reads, as_user):
     zelda = make_user(username="zelda", email="marker@example.org", mobile="+49 marker", birth="1993-08-23", age=33)
-    for path in (*reads, f"/api/v1/users/{zelda.id}", "/api/v1/users?per_page=100"):
+    as_user(zelda, "v2").put(f"/api/v2/users/{zelda.id - 1}/follow")
+    hers = (f"/api/v1/users/{zelda.id}", f"/api/v2/users/{zelda.id}", "/api/v1/users?per_page=100")
+    for path in (*reads, *hers):
         for person in (client, as_user(zelda)):
             text = person.get(path).get_data(as_text=True)
             assert not [word for word in ("marker", "1993-08-23", "password", "$2b$", '"age"') if word in text]
 
 
 def test_g2_a_parameter_given_twice_has_no_order_to_differ_by(client, reads):
-    for path, name in (("/api/v1/posts", "category"), ("/api/v1/posts", "page"), ("/api/v2/posts", "category")):
+    posts = [("/api/v1/posts", "category"), ("/api/v1/posts", "page")]
+    posts += [("/api/v2/posts", name) for name in ("category", "tag", "sort", "include", "fields", "published_after")]
+    for path, name in (*posts, ("/api/v2/tags", "limit"), ("/api/v2/categories", "total")):
         for first, second in (("1", "2"), ("2", "1"), ("1", "1")):
             assert_refused(client.get(f"{path}?{name}={first}&{name}={second}"), path, 422, field=name)
 
@@ -140,7 +167,7 @@ def test_g2_the_order_of_parameters_makes_no_difference(client, reads):
 
 def test_g3_no_header_changes_what_others_are_answered(client, reads, uncached, subtests):
     """Each odd request cold and warm, and a plain one after it: as without any cache."""
-    for path in (reads[0], reads[1], reads[2], reads[6]):
+    for path in (reads[0], reads[1], reads[2], reads[6], *reads[8:12]):
         plain = said(uncached(path))
         for headers in ODD_HEADERS:
             with subtests.test(path=path, headers=headers):

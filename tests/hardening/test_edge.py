@@ -16,7 +16,7 @@ from app.edge import Edge
 from app.errors import Problem
 from app.logs import JSONFormatter, TextFormatter
 from app.routes import problems
-from app.services import posts, users
+from app.services import posts, profiles, tags, todos, users
 from tests.factories import PASSWORD
 from tests.hardening.answers import assert_refused
 from tests.hardening.wire import exchange, request
@@ -45,7 +45,9 @@ def broken(cold, monkeypatch) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("the secret is hunter2")
 
-    for service, name in ((posts, "published"), (posts, "one"), (posts, "create"), (posts, "after"), (users, "listed")):
+    for name in ("published", "one", "create", "searched", "trash"):
+        monkeypatch.setattr(posts, name, fail)
+    for service, name in ((users, "listed"), (profiles, "one"), (tags, "tags"), (todos, "searched")):
         monkeypatch.setattr(service, name, fail)
 
 
@@ -66,7 +68,7 @@ def answers(client: FlaskClient, author: FlaskClient, post_id: int) -> dict[str,
         "401": client.post(POSTS, json={}),
         "403": author.delete("/api/v1/posts/all"),
         "404": client.get("/nothing"),
-        "405": client.post("/api/v2/posts", json={}),
+        "405": client.put("/api/v2/posts", json={}),
         "412": author.put(item, json={}, headers={"If-Match": '"x"'}),
         "413": author.post(POSTS, data=b" " * 2_000_000),
         "414": client.get(f"{POSTS}?{'x' * 5000}"),
@@ -130,9 +132,14 @@ def test_h3_nothing_of_the_request_is_said_again(client):
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/v1/posts", "/api/v1/posts/1", "/api/v1/users", "/api/v2/posts", "/api/v2/posts/1"]
+    "path",
+    [
+        *("/api/v1/posts", "/api/v1/posts/1", "/api/v1/users", "/api/v2/posts", "/api/v2/posts/1"),
+        *("/api/v2/posts/trash", "/api/v2/users/1", "/api/v2/tags", "/api/v2/todos"),
+    ],
 )
-def test_f21_a_fault_of_ours_is_a_500_in_json_and_says_nothing(path, client, broken, caplog):
+def test_f21_a_fault_of_ours_is_a_500_in_json_and_says_nothing(path, make_user, as_user, broken, caplog):
+    client = as_user(make_user(), "v2")
     answer = client.get(path)
     assert_refused(answer, path, 500)
     assert b"hunter2" not in answer.data
@@ -141,8 +148,9 @@ def test_f21_a_fault_of_ours_is_a_500_in_json_and_says_nothing(path, client, bro
     assert client.get(path).status_code == 500  # and it is not kept
 
 
-def test_f21_a_fault_of_ours_in_a_write_is_a_500_too(make_user, as_user, broken):
-    assert_refused(as_user(make_user()).post(POSTS, json={"title": "t", "content": "c"}), POSTS, 500)
+@pytest.mark.parametrize("path", [POSTS, "/api/v2/posts"])
+def test_f21_a_fault_of_ours_in_a_write_is_a_500_too(path, make_user, as_user, broken):
+    assert_refused(as_user(make_user(), "v2").post(path, json={"title": "t", "content": "c"}), path, 500)
 
 
 def test_f21_what_flask_or_restx_raise_is_rendered_as_well(cold, client, monkeypatch):
@@ -163,8 +171,14 @@ def test_f21_a_method_that_is_not_allowed_says_which_are(client, subtests):
         "/api/v1/posts": {"GET", "HEAD", "OPTIONS", "POST"},
         "/api/v1/posts/1": {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"},
         "/api/v1/posts/all": {"DELETE", "OPTIONS"},
-        "/api/v2/posts": {"GET", "HEAD", "OPTIONS"},
-        "/api/v2/posts/1": {"GET", "HEAD", "OPTIONS"},
+        "/api/v2/posts": {"GET", "HEAD", "OPTIONS", "POST"},
+        "/api/v2/posts/1": {"GET", "HEAD", "OPTIONS", "PATCH", "DELETE"},
+        "/api/v2/posts/trash": {"GET", "HEAD", "OPTIONS"},
+        "/api/v2/users": {"OPTIONS", "POST"},
+        "/api/v2/users/1": {"GET", "HEAD", "OPTIONS"},
+        "/api/v2/users/1/follow": {"OPTIONS", "PUT", "DELETE"},
+        "/api/v2/auth/login": {"OPTIONS", "POST"},
+        "/api/v2/me": {"GET", "HEAD", "OPTIONS", "PATCH"},
         "/api/health/live": {"GET", "HEAD", "OPTIONS"},
         "/api/swagger.json": {"GET", "HEAD", "OPTIONS"},
     }

@@ -57,22 +57,32 @@ IDS = {
 }
 
 
-@pytest.mark.parametrize("path", ["/api/v1/users/{}", "/api/v1/posts/{}", "/api/v2/posts/{}"])
-def test_f1_an_id_has_one_spelling_and_64_bits(path, writes, unwritten, subtests):
-    me = writes[4].client
+PATHS = {
+    **dict.fromkeys(["/api/v1/users/{}", "/api/v1/posts/{}", "/api/v1/todos/{}"], ("GET", "PUT", "DELETE")),
+    **dict.fromkeys(["/api/v2/posts/{}", "/api/v2/todos/{}", "/api/v2/admin/users/{}"], ("GET", "PATCH", "DELETE")),
+    **dict.fromkeys(["/api/v2/users/{}", "/api/v2/users/{}/followers", "/api/v2/users/{}/following"], ("GET",)),
+    "/api/v2/users/{}/follow": ("PUT",),
+    "/api/v2/posts/{}/restore": ("POST",),
+    "/api/v2/notifications/{}/read": ("POST",),
+}
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_f1_an_id_has_one_spelling_and_64_bits(path, mighty, unwritten, subtests):
     for id, status in IDS.items():
-        for method in ("GET", "PUT", "DELETE") if "v1" in path else ("GET",):
+        if ".." in id and path.count("/") > 4:
+            continue  # that is another address
+        for method in PATHS[path]:
             with subtests.test(id=id[:20], method=method):
-                answer = me.open(path.format(id), method=method, json=None if method == "GET" else {})
-                forbidden = method == "DELETE" and "users" in path and answer.status_code == 403
-                assert_refused(answer, path, 403 if forbidden else status)
+                answer = mighty.open(path.format(id), method=method, json={} if method in ("PUT", "PATCH") else None)
+                assert_refused(answer, path, status)
 
 
 def test_f1_a_method_that_an_id_does_not_know_is_not_allowed(client):
     """RESTX failed itself here: for a 405 it looks for the route once more, and the id is refused again."""
-    for path in ("/api/v1/users/{}", "/api/v1/posts/{}", "/api/v2/posts/{}"):
+    for path, methods in PATHS.items():
         for id in (1, 2**63, 10**19 - 1):
-            for method in ("POST", "PATCH"):
+            for method in {"POST", "PATCH", "PUT"} - {*methods}:
                 assert_refused(client.open(path.format(id), method=method, json={}), path, 405)
 
 
@@ -80,64 +90,46 @@ NUMBERS = {
     "v1/users": {"page": 1000, "per_page": 100},
     "v1/posts": {"page": 1000, "per_page": 100, "user_id": 2**63 - 1},
 }
-NUMBERS["v2/posts"] = {"limit": 100}
+NUMBERS["v2/posts"] = {"limit": 100, "author": 2**63 - 1}
+LISTS = ("posts", "tags", "categories", "todos", "notifications", "posts/trash", "admin/users", "users/{}/followers")
+NUMBERS |= {f"v2/{name}": {"limit": 100} for name in LISTS[1:]}
 NO_NUMBERS = ("0", "-5", str(2**63), str(10**20), "1_0", "٣", " ٣", "%20%D9%A3", "1e3", "", "+2", "%2B2", "2%20", "0x1")
-NO_NUMBERS += (
-    "1.0",
-    "NaN",
-    "inf",
-    "1%00",
-    "%00",
-    "%ff",
-    "true",
-    "null",
-    "[]",
-    "1,2",
-    "'",
-    "1;DROP TABLE posts",
-    "9" * 3000,
-)
+NO_NUMBERS += ("1.0", "NaN", "inf", "1%00", "%00", "%ff", "true", "null", "[]", "1,2", "'", "1;DROP TABLE posts")
+NO_NUMBERS += ("9" * 3000,)
 
 
 @pytest.mark.parametrize("route", NUMBERS)
-def test_f3_a_number_in_a_query_is_plain_digits_within_its_bounds(route, client, alice, subtests):
-    path = f"/api/{route}"
+def test_f3_a_number_in_a_query_is_plain_digits_within_its_bounds(route, mighty, alice, subtests):
+    path = f"/api/{route}".format(alice.id)
     for name, most in NUMBERS[route].items():
-        assert client.get(f"{path}?{name}={most}").status_code == 200
+        assert mighty.get(f"{path}?{name}={most}").status_code == 200
         for value in (*NO_NUMBERS, str(most + 1)):
             with subtests.test(name=name, value=value[:20]):
-                assert_refused(client.get(f"{path}?{name}={value}"), path, 422, field=name)
+                assert_refused(mighty.get(f"{path}?{name}={value}"), path, 422, field=name)
         with subtests.test(name=name, repeated=True):
-            assert_refused(client.get(f"{path}?{name}=1&{name}=1"), path, 422, field=name)
+            assert_refused(mighty.get(f"{path}?{name}=1&{name}=1"), path, 422, field=name)
 
 
-@pytest.mark.parametrize("path", ["/api/v1/posts", "/api/v2/posts"])
-def test_f4_f6_a_text_in_a_query_is_bounded_and_has_no_nul(path, client, post):
-    assert client.get(f"{path}?category={'c' * 50}").status_code == 200
-    assert client.get(f"{path}?category=%ff%ed%a0%80").status_code == 200  # no UTF-8: matches nothing
+@pytest.mark.parametrize(
+    ("path", "name"), [("/api/v1/posts", "category"), ("/api/v2/posts", "category"), ("/api/v2/posts", "tag")]
+)
+def test_f4_f6_a_text_in_a_query_is_bounded_and_has_no_nul(path, name, client, post):
+    assert client.get(f"{path}?{name}={'c' * 50}").status_code == 200
+    assert client.get(f"{path}?{name}=%ff%ed%a0%80").status_code == 200  # no UTF-8: matches nothing
     for value in ("%00", "a%00", "c" * 51):
-        assert_refused(client.get(f"{path}?category={value}"), path, 422, field="category")
+        assert_refused(client.get(f"{path}?{name}={value}"), path, 422, field=name)
 
 
 CURSORS = ("", "x", "%00", "é", "====", "bnVsbA==", "W10=", "WyJ4IiwxXQ==", "eyJhIjoxfQ==", "WzEsMV0=", "5", "A" * 3000)
-PLACES = (
-    *(["0001-01-01T00:00:00+23:59", 1], ["9999-12-31T23:59:59-23:59", 1], ["2026-01-01T00:00:00", 1]),
-    *(["2026-01-01T00:00:00+00:00", n] for n in (0, -1, 2**63, 10**30, 1.5, True, None, "1", [1])),
-)
 
 
-def test_f3_a_cursor_is_one_that_we_gave(client, alice, make_post, app, subtests):
-    from base64 import urlsafe_b64encode
-
-    for cursor in (*CURSORS, *(urlsafe_b64encode(json.dumps(place).encode()).decode() for place in PLACES)):
+@pytest.mark.parametrize("name", LISTS)
+def test_f3_a_cursor_is_one_that_we_gave(name, mighty, alice, subtests):
+    """`tests/api/v2/test_lists.py` has those that look like ours."""
+    path = f"/api/v2/{name}".format(alice.id)
+    for cursor in CURSORS:
         with subtests.test(cursor=cursor[:60]):
-            assert_refused(
-                client.get("/api/v2/posts", query_string={"cursor": cursor}), "/api/v2/", 422, field="cursor"
-            )
-    made = [make_post(alice).id for _ in range(3)]
-    page = client.get("/api/v2/posts?limit=2")
-    last = client.get("/api/v2/posts", query_string={"limit": 2, "cursor": page.json["page"]["next"]})
-    assert [post["id"] for answer in (page, last) for post in answer.json["items"]] == made[::-1]
+            assert_refused(mighty.get(path, query_string={"cursor": cursor}), path, 422, field="cursor")
 
 
 def test_f4_f5_f6_every_text_of_every_body_is_bounded_and_is_text(writes, unwritten, subtests):
@@ -145,7 +137,7 @@ def test_f4_f5_f6_every_text_of_every_body_is_bounded_and_is_text(writes, unwrit
         for name, longest in route.texts.items():
             bad = {"NUL": "\x00", "NUL inside": "a\x00b", "too long": "x" * (longest + 1)}
             bad |= {"number": 5, "list": ["x"], "object": {"x": 1}, "true": True}
-            if name in ("username", "password") and "login" in route.path:
+            if route.path.endswith(("/login", "/refresh")):  # these are wrong ones, and answered so
                 bad = {key: value for key, value in bad.items() if not key.startswith("NUL")}
             for what, value in bad.items():
                 with subtests.test(route=f"{route.method} {route.path}", field=name, what=what):
@@ -154,16 +146,18 @@ def test_f4_f5_f6_every_text_of_every_body_is_bounded_and_is_text(writes, unwrit
                 refused(route, 400, json=with_value(route.good, name, "a\ud800b"))
 
 
-def test_f4_a_login_with_nul_is_a_wrong_one(client, alice, sql):
+@pytest.mark.parametrize("path", ["/api/v1/users/login", "/api/v2/auth/login"])
+def test_f4_a_login_with_nul_is_a_wrong_one(path, client, alice, sql):
     for credentials in ({"username": "a\x00", "password": PASSWORD}, {"username": "alice", "password": "\x00"}):
         with nothing_written(sql):
-            answer = client.post("/api/v1/users/login", json=credentials)
-        assert_refused(answer, "/api/v1/", 401)
+            answer = client.post(path, json=credentials)
+        assert_refused(answer, path, 401)
         assert answer.json["code"] == "invalid_credentials"
 
 
-def test_f6_lengths_are_counted_in_characters_as_the_columns_count_them(writes):
-    create = writes[3]
+@pytest.mark.parametrize("path", ["/api/v1/posts", "/api/v2/posts"])
+def test_f6_lengths_are_counted_in_characters_as_the_columns_count_them(path, write_to):
+    create = write_to("POST", path)
     words = {"title": "😀" * 200, "content": "😀" * 250_000, "category": "𝕏" * 50}
     answer = create.send(data=json.dumps(words, ensure_ascii=False).encode(), content_type=JSON)
     assert answer.status_code == 201
@@ -246,9 +240,11 @@ def test_f11_a_body_says_that_it_is_json(writes, unwritten, subtests):
                 refused(route, 415, data=json.dumps(route.good), content_type=content_type)
 
 
-def test_f11_json_may_say_utf_8_or_be_json_of_a_kind(writes):
+@pytest.mark.parametrize("path", ["/api/v1/posts", "/api/v2/posts"])
+def test_f11_json_may_say_utf_8_or_be_json_of_a_kind(path, write_to):
+    create = write_to("POST", path)
     for content_type in ("application/json;charset=UTF-8", 'APPLICATION/JSON; charset="utf-8"', "application/ld+json"):
-        assert writes[3].send(data=json.dumps(writes[3].good), content_type=content_type).status_code == 201
+        assert create.send(data=json.dumps(create.good), content_type=content_type).status_code == 201
 
 
 def test_f10_a_body_is_at_most_as_long_as_the_limit(writes, unwritten, subtests):
@@ -267,7 +263,7 @@ def test_f10_no_body_is_unpacked(writes, unwritten):
         for route in writes:
             answer = route.send(json=route.good, headers={"Content-Encoding": encoding})
             assert_refused(answer, route.path, 415)
-            assert "Content-Encoding" in answer.json["message"]
+            assert "Content-Encoding" in (answer.json.get("message") or answer.json["detail"])
 
 
 @pytest.mark.parametrize("length", ["x", "-1", "+2", "0_2", "0x2", "2 ", "٢", "1.0", "2,2", "²"])
@@ -343,9 +339,10 @@ def seconds(work: Callable[[], Any]) -> float:
     return best
 
 
-def test_f19_no_header_takes_long_to_read(writes, subtests):
-    route = writes[4]
-    for name, method in (*((name, "GET") for name in OF_READS), *((name, "PUT") for name in OF_WRITES)):
+@pytest.mark.parametrize("which", [4, 13])
+def test_f19_no_header_takes_long_to_read(which, writes, subtests):
+    route = writes[which]
+    for name, method in (*((name, "GET") for name in OF_READS), *((name, route.method) for name in OF_WRITES)):
         for evil in EVIL:
             with subtests.test(header=name, evil=evil):
                 send = partial(route.client.open, route.path, method=method, headers={name: (evil * 8000)[:8000]})
@@ -364,9 +361,16 @@ LONG = (
 LONG += ("a@" + "a" * 100_000, '"' + "\\a" * 50_000, "\u202e" * 100_000, "ﷺ" * 33_000, "e\u0301" * 50_000)
 
 
-def test_f19_no_field_takes_long_to_judge(writes, subtests):
-    register, login, *_ = writes
-    for route, name in (*((register, name) for name in register.texts), (login, "username"), (login, "password")):
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        *(("POST", f"/api/{path}") for path in ("v1/users", "v1/users/login", "v2/users", "v2/auth/login")),
+        *(("POST", "/api/v2/auth/refresh"), ("PATCH", "/api/v2/me")),
+    ],
+)
+def test_f19_no_field_takes_long_to_judge(method, path, write_to, subtests):
+    route = write_to(method, path)
+    for name in route.texts:
         for evil in LONG:
             body = json.dumps(with_value(route.good, name, evil), ensure_ascii=False).encode()
             with subtests.test(field=name, evil=evil[:4], route=route.path):
@@ -376,11 +380,13 @@ def test_f19_no_field_takes_long_to_judge(writes, subtests):
 
 def test_f20_a_username_has_no_line_break(writes, unwritten):
     for name in ("a\nb", "a\r\nb", "a\u2028b", "a\x85b", "a\x1b[31mb", "\u202eb"):
-        refused(writes[0], 422, field="username", json=writes[0].good | {"username": name})
+        for route in writes:
+            if "username" in route.texts and "login" not in route.path:
+                refused(route, 422, field="username", json=route.good | {"username": name})
 
 
 def test_f21_what_is_not_there_is_json(client):
-    for path in ("/", "/api", "/api/", "/api/v1/", "/api/v1/nothing", "/api/v2/nothing", "/api/v3/posts", "/nothing"):
+    for path in ("/api", "/api/", "/api/v1/", "/api/v1/nothing", "/api/v2/nothing", "/api/v3/posts", "/nothing"):
         for method in ("GET", "POST", "DELETE", "PATCH"):
             answer = client.open(path, method=method, json=None if method == "GET" else {})
             assert_refused(answer, path, 405 if path.strip("/") == "api" and method != "GET" else 404)

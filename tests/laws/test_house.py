@@ -69,6 +69,12 @@ def test_files_and_functions_are_short():
     assert list(over_long()) == []
 
 
+def test_nothing_below_a_versions_own_folders_knows_that_there_are_versions():
+    """HOUSE, Versions: to drop one is to delete three folders. Whatever a version wants, it says as an argument."""
+    offences = _offences(r"(?i)(?<![a-z0-9])v[12](?![a-z0-9])", but=("app/routes/", "app/schemas/"))
+    assert offences == []
+
+
 def test_there_is_no_drawer_for_odds_and_ends():
     """Law 13."""
     names = {path.stem for path in sources("app")} | {path.name for path in (ROOT / "app").rglob("*") if path.is_dir()}

@@ -21,7 +21,7 @@ class TodoV1(SchemaV1):
     id = fields.Integer(metadata={"example": 3})
     task = fields.String(metadata={"example": "Buy ink"})
     done = fields.Boolean(metadata={"example": False})
-    due_at = Timestamp(metadata={"example": "2026-12-24T18:00:00.000000Z"})
+    due_at = Timestamp(allow_none=True, metadata={"example": "2026-12-24T18:00:00.000000Z"})
     created_at = Timestamp(metadata={"example": "2026-11-20T14:17:00.000000Z"})
 
 

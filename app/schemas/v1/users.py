@@ -29,15 +29,15 @@ class UserV1(SchemaV1):
 class AccountV1(UserV1):
     """One's own data."""
 
-    email = fields.String(metadata={"example": "alice@example.org"})
-    mobile = fields.String(metadata={"example": "+49 170 1234567"})
-    age = fields.Integer(metadata={"example": 33})
-    birth = fields.String(metadata={"example": "1993-08-23"})
+    email = fields.String(allow_none=True, metadata={"example": "alice@example.org"})
+    mobile = fields.String(allow_none=True, metadata={"example": "+49 170 1234567"})
+    age = fields.Integer(allow_none=True, metadata={"example": 33})
+    birth = fields.String(allow_none=True, metadata={"example": "1993-08-23"})
 
 
 class _PersonV1(SchemaV1):
     email = fields.Email(allow_none=True, validate=validate.Length(max=254), metadata={"example": "alice@example.org"})
-    mobile = fields.String(allow_none=True, validate=validate.Regexp(MOBILE), metadata={"example": "+49 170 1234567"})
+    mobile = fields.String(allow_none=True, validate=MOBILE, metadata={"example": "+49 170 1234567"})
     role = fields.String(validate=validate.OneOf(ROLES), metadata={"example": "user"})
     info = fields.Nested(InfoV1, allow_none=True)
 

@@ -15,7 +15,11 @@ from app.schemas.v2.users import AuthorV2
 
 FIELDS = ("id", "title", "content", "category", "tags", "author_id", "published_at", "updated_at", "author")
 INSTANT = {"type": "string", "format": "date-time", "example": "2026-11-20T14:17:00Z"}
-TAGS = {"type": "array", "items": {"type": "string", "maxLength": TAG_LENGTH}, "example": ["flask", "python"]}
+TAGS = {
+    "type": "array",
+    "items": {"type": "string", "minLength": 1, "maxLength": TAG_LENGTH, "pattern": "^[^,]*$"},
+    "example": ["flask", "python"],
+}
 INCLUDE = {"type": "string", "description": "`author`: who wrote it; `tags` are always there", "example": "author"}
 
 
@@ -27,7 +31,8 @@ class TagName(Text):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
-        name = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+        folded = unicodedata.normalize("NFKC", text).casefold()
+        name = " ".join(unicodedata.normalize("NFKC", folded).split())  # else a name sent back may become another
         if "," in name or not name.isprintable():
             raise ValidationError("must be one line without commas")
         return name

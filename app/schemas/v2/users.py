@@ -1,5 +1,7 @@
 """v2's users: their profiles, and one's own account."""
 
+import re
+
 from marshmallow import fields, validate
 
 from app.models.user import BIO_LENGTH, DISPLAY_NAME_LENGTH, ROLES, URL_LENGTH
@@ -8,6 +10,7 @@ from app.schemas.v2 import SchemaV2
 from app.schemas.v2.pages import PageQueryV2, page_of
 
 AVATAR = "https://images.example.org/alice.png"
+OF_ADDRESSES = re.compile(r"[!#$%&'()*+,./0-9:;=?@A-Z\[\]_a-z~-]+\Z", re.ASCII)  # RFC 3986: no NUL, no quote, no `>`
 
 
 class AuthorV2(SchemaV2):
@@ -63,11 +66,11 @@ class AccountUpdateV2(SchemaV2):
     avatar_url = fields.URL(
         schemes={"http", "https"},
         allow_none=True,
-        validate=validate.Length(max=URL_LENGTH),
+        validate=[validate.Length(max=URL_LENGTH), validate.Regexp(OF_ADDRESSES)],
         metadata={"example": AVATAR},
     )
     email = fields.Email(allow_none=True, validate=validate.Length(max=254), metadata={"example": "alice@example.org"})
-    mobile = fields.String(allow_none=True, validate=validate.Regexp(MOBILE), metadata={"example": "+49 170 1234567"})
+    mobile = fields.String(allow_none=True, validate=MOBILE, metadata={"example": "+49 170 1234567"})
     birth = Birth(allow_none=True, metadata={"example": "1993-08-23"})
     current_password = Text(high=128, load_only=True, metadata={"example": "correct horse battery"})
 
