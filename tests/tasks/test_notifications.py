@@ -18,7 +18,7 @@ from tests.tasks.mail_server import CERTIFICATE, USER
 
 POST = {"title": "A title", "content": "Some words."}
 AUTHOR, ADMIN = "author@example.org", "ada@example.org"
-MESSAGES = 4  # of one post: for author and admins, and a mail to each
+MESSAGES = 5  # of one post: for author, followers and admins, and a mail to author and Ada
 BOTH = [("ada", "new_post"), ("author", "post_published")]
 
 
@@ -97,6 +97,21 @@ def test_delivered_twice_there_is_one_row_and_one_mail(write_post, delivered, ma
     assert sql("SELECT DISTINCT attempts FROM outbox") == [(2,)], "each ran again"
     assert inbox() == BOTH
     assert (len(mail_server.to(AUTHOR)), len(mail_server.to(ADMIN))) == (1, 1)
+
+
+def test_followers_hear_of_a_post_once_even_an_admin_who_follows(
+    write_post, delivered, mail_server, inbox, sql, make_user
+):
+    """Whoever is told twice by one event has one row and one mail."""
+    make_user(username="fan", email="fan@example.org")
+    make_user(username="stranger")
+    for name in ("fan", "ada"):
+        sql(f"INSERT INTO follows (follower_id, followed_id, created_at) SELECT f.id, a.id, f.created_at "
+            f"FROM users f, users a WHERE f.username = '{name}' AND a.username = 'author'")  # fmt: skip
+    write_post()
+    delivered(MESSAGES + 1)
+    assert inbox() == sorted([*BOTH, ("fan", "new_post")])
+    assert [len(mail_server.to(address)) for address in (AUTHOR, ADMIN, "fan@example.org")] == [1, 1, 1]
 
 
 def test_a_mail_that_is_refused_is_sent_later_and_stops_nobody_else(

@@ -85,7 +85,7 @@ def test_an_event_is_in_the_transaction_of_its_change(in_app, sql):
         db.session.flush()
         assert sql("SELECT * FROM outbox") == [], "others do not see it before the commit"
     rows = sql("SELECT event, subscriber, attempts, done_at FROM outbox ORDER BY id")
-    assert rows == [("PostPublished", "notify_author", 0, None), ("PostPublished", "notify_admins", 0, None)]
+    assert rows == [("PostPublished", f"notify_{whom}", 0, None) for whom in ("author", "followers", "admins")]
     assert len(sql("SELECT DISTINCT event_id FROM outbox")) == 1
 
 
@@ -104,7 +104,7 @@ def test_a_write_that_fails_after_its_event_tells_nobody(as_user, make_user, sql
     assert sql("SELECT * FROM outbox") == []
     monkeypatch.undo()
     assert author.post("/api/v1/posts", json=POST).status_code == 201
-    assert len(sql("SELECT * FROM outbox")) == 2
+    assert len(sql("SELECT * FROM outbox")) == 3
 
 
 def test_what_is_claimed_is_nobody_elses_until_the_lease_lapses(emitted, lapse):
