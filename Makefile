@@ -70,6 +70,14 @@ chromium nginx:
 	echo "installing $@ …"; export DEBIAN_FRONTEND=noninteractive; \
 	apt-get update -qq && apt-get install -qq -y --no-install-recommends $($(NEEDED)) >/dev/null; }
 
+# What compiles a TypeScript client; a wheel of the tests carries node.
+NPM := .venv/npm/
+.venv/npm.stamp: tests/contract/package-lock.json tests/contract/.npmrc .venv/test.stamp
+	@echo "installing $< …"
+	@mkdir -p $(NPM) && cp tests/contract/package.json tests/contract/package-lock.json tests/contract/.npmrc $(NPM)
+	@cd $(NPM) && PATH="$(abspath $(BIN)):$$PATH" npm ci --silent
+	@touch $@
+
 # What is measured has the libraries of `make run` alone. The tests' slow its start (jsonschema loads a grammar), and
 # FastAPI brings uvloop and OpenTelemetry, which granian and redis-py load wherever they find them.
 BENCH := .venv/bench/
