@@ -24,19 +24,19 @@ demo: .venv/run.stamp  ## the tutorials' way and Broadsheet side by side, with R
 bench: .venv/bench.stamp  ## how fast it is, beside others: a table, a JSON file and a chart
 	@export PYTHONPATH=$(BENCH)others; exec $(BIN)python -IS processes/tether.py TERM $$PPID $(BENCH)bin/python -m benchmarks.bench
 
-test: chromium nginx .venv/npm.stamp check  ## check, then the whole suite on SQLite and on PostgreSQL
+test: chromium nginx .venv/contract.stamp .venv/npm.stamp check  ## check, then the whole suite on SQLite and on PostgreSQL
 	@status=0; \
 	TEST_DATABASE=sqlite $(SUITE) || status=1; \
 	TEST_DATABASE=postgresql $(SUITE) || status=1; \
 	exit $$status
 
-contract: .venv/npm.stamp  ## what others' programs find in 60 s on each database: schemathesis, bravado, TypeScript
+contract: .venv/contract.stamp .venv/npm.stamp  ## what others' programs find in 60 s on each database: schemathesis, bravado, TypeScript
 	@status=0; export CONTRACT_SECONDS=60; \
 	TEST_DATABASE=sqlite $(BIN)python -m pytest -s tests/contract || status=1; \
 	TEST_DATABASE=postgresql $(BIN)python -m pytest -s tests/contract || status=1; \
 	exit $$status
 
-coverage: chromium nginx .venv/npm.stamp  ## branch coverage of both runs together
+coverage: chromium nginx .venv/contract.stamp .venv/npm.stamp  ## branch coverage of both runs together
 	TEST_DATABASE=sqlite $(SUITE) --cov --cov-branch --cov-report=
 	TEST_DATABASE=postgresql $(SUITE) --cov --cov-branch --cov-append --cov-report=term:skip-covered
 
@@ -55,6 +55,7 @@ lock: .venv/test.stamp  ## resolve pyproject.toml into requirements/*.txt again
 	$(LOCK) --extra embedded --output-file requirements/run.txt
 	$(LOCK) --constraint requirements/run.txt --output-file requirements/deploy.txt
 	$(LOCK) --extra embedded --extra test --extra dev --constraint requirements/run.txt --output-file requirements/test.txt
+	$(subst pyproject.toml,requirements/contract.in,$(LOCK)) --constraint requirements/test.txt --output-file requirements/contract.txt
 	$(LOCK) --extra bench --constraint requirements/test.txt --output-file requirements/bench.txt
 
 # What the tests need and no wheel brings. Debian keeps servers where not everybody looks.
@@ -69,6 +70,13 @@ chromium nginx:
 	echo "The tests need $(NEEDED): apt-get install $($(NEEDED)), as root" >&2; exit 1; }; \
 	echo "installing $@ …"; export DEBIAN_FRONTEND=noninteractive; \
 	apt-get update -qq && apt-get install -qq -y --no-install-recommends $($(NEEDED)) >/dev/null; }
+
+# Beside .venv's own packages: these bring jsonschema[format], which loads a grammar for 2 s wherever RESTX is imported.
+OTHERS := .venv/others
+.venv/contract.stamp: requirements/contract.txt .venv/test.stamp
+	@echo "installing $< …"
+	@rm -rf $(OTHERS) && $(INSTALL) $< --target $(OTHERS)
+	@touch $@
 
 # What compiles a TypeScript client; a wheel of the tests carries node.
 NPM := .venv/npm/

@@ -126,8 +126,26 @@ SETTINGS = (
 
 
 def environment() -> dict[str, str]:
-    """The variables to read settings from: the process's environment over the `.env` beside `run.py`."""
-    return {k: v for k, v in dotenv_values(ROOT / ".env").items() if v is not None} | dict(os.environ)
+    """The variables to read settings from: the process's environment over the `.env` beside `run.py`.
+
+    What is not set may stand in a file that `<NAME>_FILE` names, as containers are given their secrets.
+
+    :raises ConfigError: such a file cannot be read.
+    """
+    environ = {k: v for k, v in dotenv_values(ROOT / ".env").items() if v is not None} | dict(os.environ)
+    return environ | {
+        setting.name: _kept_in_file(setting.name, path)
+        for setting in SETTINGS
+        if not environ.get(setting.name) and (path := environ.get(f"{setting.name}_FILE"))
+    }
+
+
+def _kept_in_file(name: str, path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8"
+        raise ConfigError(f"{name}_FILE: {reason}: {path}") from None
 
 
 def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -240,7 +258,8 @@ def _socket_dir(data: Path) -> Path:
 def as_markdown() -> str:
     """The table as `docs/settings.md` shows it."""
     rows = [f"| `{s.name}` | {f'`{s.default}`' if s.default else '–'} | {s.meaning} |" for s in SETTINGS]
-    return "\n".join(["# Settings", "", "| name | default | meaning |", "|---|---|---|", *rows, ""])
+    says = "Any of them may stand in a file that `<NAME>_FILE` names (`SECRET_KEY_FILE=/run/secrets/secret_key`)."
+    return "\n".join(["# Settings", "", says, "", "| name | default | meaning |", "|---|---|---|", *rows, ""])
 
 
 def as_env_example() -> str:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any, cast
 from wsgiref.types import WSGIApplication
 
-from flask import Flask
+from flask import Flask, Request
+from flask.sessions import SessionInterface
 from flask.typing import ResponseReturnValue
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -19,8 +20,17 @@ from app.errors import TryAgain
 from app.extensions import bcrypt, db, engine_options, ma, migrate
 
 
+class NoSessions(SessionInterface):
+    """No cookie of ours: else each request would make a signer for one."""
+
+    def open_session(self, app: Flask, request: Request) -> None:
+        """There is none."""
+
+
 class Broadsheet(Flask):
     """Flask, but for a handler that met another writer: it runs once more, from its guard on (see `atomic()`)."""
+
+    session_interface = NoSessions()
 
     def dispatch_request(self) -> ResponseReturnValue:
         """Run the handler."""

@@ -1,14 +1,18 @@
-"""The operator's commands: `flask --app run users|posts|cache|outbox …`."""
+"""The operator's commands: `flask --app run users|posts|cache|outbox|import|seed …`."""
 
 from __future__ import annotations
 
 import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import click
 from flask import Flask
-from flask.cli import AppGroup
+from flask.cli import AppGroup, with_appcontext
 from marshmallow import ValidationError, fields, validate
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -18,26 +22,45 @@ from app.errors import Problem
 from app.extensions import db
 from app.models.base import now
 from app.schemas.base import Schema, Text
-from app.services import outbox, posts, users
+from app.services import imports, outbox, posts, users
 from app.services.atomic import atomic
+from app.services.manuscripts import Unfit
+
+
+@contextmanager
+def faults_as_a_line() -> Iterator[None]:
+    """Faults of a command are a line on standard error and exit status 1."""
+    try:
+        yield
+    except Problem as problem:
+        details = "; ".join(f"{e.field}: {e.message}" for e in problem.errors)
+        raise click.ClickException(details or problem.message) from None
+    except ValidationError as error:
+        details = "; ".join(f"{field}: {' '.join(said)}" for field, said in error.normalized_messages().items())
+        raise click.ClickException(details) from None
+    except (OSError, Unfit) as error:
+        raise click.ClickException(str(error)) from None
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
+        raise click.ClickException(f"the database says: {reason} (is DATABASE_URL right? migrated?)") from None
+
+
+class Command(click.Command):
+    """A command whose faults are a line."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it."""
+        with faults_as_a_line():
+            return super().invoke(ctx)
 
 
 class Commands(AppGroup):
-    """Commands whose faults are a line on standard error and exit status 1."""
+    """Commands whose faults are a line."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was asked for."""
-        try:
+        with faults_as_a_line():
             return super().invoke(ctx)
-        except Problem as problem:
-            details = "; ".join(f"{e.field}: {e.message}" for e in problem.errors)
-            raise click.ClickException(details or problem.message) from None
-        except ValidationError as error:
-            details = "; ".join(f"{field}: {' '.join(said)}" for field, said in error.normalized_messages().items())
-            raise click.ClickException(details) from None
-        except SQLAlchemyError as error:
-            reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
-            raise click.ClickException(f"the database says: {reason} (is DATABASE_URL right? migrated?)") from None
 
 
 users_group = Commands("users", help="Accounts.")
@@ -145,10 +168,42 @@ def restore_posts(hours: int) -> None:
     click.echo(f"{posts.restore_since(now() - timedelta(hours=hours))} posts are back")
 
 
+@click.command("import", cls=Command)
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--as", "name", required=True, help="The user whose posts they become.")
+@with_appcontext
+def import_posts(paths: tuple[Path, ...], name: str) -> None:
+    """Take Markdown files with YAML or TOML front matter as posts; a second run changes nothing."""
+    user_id, outcomes = imports.author(name).id, []
+    files = list(imports.found(paths))
+    with click.progressbar(files, label="importing", file=sys.stderr, hidden=not sys.stderr.isatty()) as shown:
+        for path, place in shown:
+            outcomes.append(imports.take(user_id, path, place))
+    for outcome in outcomes:
+        if outcome.remark:
+            click.echo(f"{outcome.state:9} {outcome.place}: {outcome.remark}")
+    states = Counter(outcome.state for outcome in outcomes)
+    click.echo(", ".join(f"{states[state]} {state}" for state in imports.STATES))
+
+
+@click.command("seed", cls=Command)
+@click.option("--posts", type=click.IntRange(0, 1_000_000), default=1000, show_default=True)
+@click.option("--users", type=click.IntRange(1, 100_000), default=50, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="The same seed, the same content.")
+@with_appcontext
+def seed(posts: int, users: int, seed: int) -> None:
+    """Make believable content for a development machine."""
+    from app.services import seeds  # faker is not installed where nobody seeds
+
+    with click.progressbar(length=posts, label="seeding", file=sys.stderr, hidden=not sys.stderr.isatty()) as shown:
+        seeds.sow(posts, users, seed, shown.update)
+    click.echo(f"{posts} posts of {users} users; their passwords nobody knows")
+
+
 def init_app(app: Flask) -> None:
     """Register the commands."""
-    for group in (users_group, posts_group, cache_group, outbox_group):
-        app.cli.add_command(group)
+    for command in (users_group, posts_group, cache_group, outbox_group, import_posts, seed):
+        app.cli.add_command(command)
 
 
 def _password() -> str:

@@ -10,7 +10,19 @@ from dataclasses import dataclass
 
 from app.caching.tags import Family
 from app.extensions import db
-from app.models import Follow, IdempotencyKey, Notification, OutboxMessage, Post, PostTag, Session, Todo, User
+from app.models import (
+    Follow,
+    IdempotencyKey,
+    Imported,
+    Notification,
+    OutboxMessage,
+    Post,
+    PostAlias,
+    PostTag,
+    Session,
+    Todo,
+    User,
+)
 
 USERS = Family("users", slot=0)
 USER = Family("user", slot=1, size=1024)
@@ -61,6 +73,7 @@ MAP: dict[type, tuple[Stales, ...]] = {
     ),
     Post: (stales(POSTS, when=PUBLIC_POST), stales(POST, by="id", when=PUBLIC_POST)),
     PostTag: (stales(POSTS, when=all_but(PostTag)), stales(POST, by="post_id", when=all_but(PostTag))),
+    PostAlias: (stales(POSTS, when=all_but(PostAlias)),),
     Follow: (
         stales(FOLLOW, by="follower_id", when=all_but(Follow)),
         stales(FOLLOW, by="followed_id", when=all_but(Follow)),
@@ -71,7 +84,7 @@ MAP: dict[type, tuple[Stales, ...]] = {
 }
 
 # What no cached answer reads.
-NEVER_CACHED = (IdempotencyKey, OutboxMessage)
+NEVER_CACHED = (IdempotencyKey, Imported, OutboxMessage)
 
 
 def families_moved_by(table: str) -> frozenset[Family]:

@@ -99,9 +99,8 @@ class _SQLiteReader:
 class PostgreSQLSource:
     """Connections in autocommit, each used by one thread at a time, and one prepared statement."""
 
-    READ = """SELECT g.slot, g.base # coalesce(bit_xor(m.token), 0)
-        FROM cache_generations g LEFT JOIN cache_moves m ON m.slot = g.slot
-        WHERE g.slot = ANY(%s) GROUP BY g.slot"""
+    READ = """SELECT slot, base # coalesce((SELECT bit_xor(token) FROM cache_moves m WHERE m.slot = g.slot), 0)
+        FROM cache_generations g WHERE slot = ANY(%s)"""
     # One statement, one snapshot: whoever reads meanwhile sees the moves or the base that holds them, never both.
     FOLD = """WITH gone AS (DELETE FROM cache_moves WHERE ctid = ANY(ARRAY(SELECT ctid FROM cache_moves LIMIT %s))
             RETURNING slot, token), folded AS (SELECT slot, bit_xor(token) AS token FROM gone GROUP BY slot)

@@ -2,11 +2,24 @@
 
 from app.models.follow import Follow
 from app.models.idempotency import IdempotencyKey
+from app.models.imported import Imported
 from app.models.notification import Notification
 from app.models.outbox import OutboxMessage
-from app.models.post import Post, PostTag
+from app.models.post import Post, PostAlias, PostTag
 from app.models.session import Session
 from app.models.todo import Todo
 from app.models.user import User
 
-__all__ = ["Follow", "IdempotencyKey", "Notification", "OutboxMessage", "Post", "PostTag", "Session", "Todo", "User"]
+__all__ = [
+    "Follow",
+    "IdempotencyKey",
+    "Imported",
+    "Notification",
+    "OutboxMessage",
+    "Post",
+    "PostAlias",
+    "PostTag",
+    "Session",
+    "Todo",
+    "User",
+]

@@ -59,6 +59,7 @@ def complete(ns: Namespace, error: Schema, suffix: str) -> None:
         for method in map(str.lower, route.resource.methods or ()):
             view = getattr(route.resource, method)
             name = view.__apidoc__.get("id") or operation_id(route.resource.__name__, method)
+            name = name.removesuffix(suffix)  # a second app of this process documents the same handlers
             statuses = _statuses(view, name, any("<" in url for url in route.urls), isinstance(error, ErrorV1))
             doc: dict[str, Any] = {"id": name + suffix}
             if getattr(view, "guard", None) in ("login", "admin"):

@@ -17,6 +17,7 @@ from app.models.base import now
 from app.services import mail
 from app.services.atomic import atomic, end_read
 from app.services.page import Page, Place
+from app.services.posts import LIVE
 
 POST_PUBLISHED = "post_published"
 NEW_POST = "new_post"
@@ -52,11 +53,7 @@ def inbox(actor: User, limit: int, cursor: Place | None, total: bool, unread: bo
 
     Two statements, and one for the total.
     """
-    rows = (
-        select(Notification)
-        .where(_inbox_of(actor))
-        .options(selectinload(Notification.post.and_(Post.deleted_at.is_(None))))
-    )
+    rows = select(Notification).where(_inbox_of(actor)).options(selectinload(Notification.post.and_(LIVE)))
     if unread is not None:
         rows = rows.where(Notification.read_at.is_(None) if unread else Notification.read_at.is_not(None))
     return Page.placed(rows, [(Notification.id, True)], limit=limit, cursor=cursor, total=total, sort="inbox")
@@ -106,9 +103,7 @@ def send_mail(event_id: str, notification_id: int) -> None:
         select(Notification, User, Post)
         .join(User, User.id == Notification.user_id)
         .join(Post, Post.id == Notification.post_id)
-        .where(
-            Notification.id == notification_id, Notification.sent_at.is_(None), *LISTENING, Post.deleted_at.is_(None)
-        )
+        .where(Notification.id == notification_id, Notification.sent_at.is_(None), *LISTENING, LIVE)
     ).one_or_none()
     if found is None:
         return

@@ -13,20 +13,22 @@ from app import policies
 from app.errors import Forbidden, NotFound
 from app.events import PostPublished, emit
 from app.extensions import db
-from app.models import Post, PostTag, User
+from app.models import Post, PostAlias, PostTag, User
 from app.models.base import now
 from app.services import users
 from app.services.atomic import atomic
 from app.services.page import Page, Place
 
 Check = Callable[[Any], None]
-LIVE, IN_TRASH = Post.deleted_at.is_(None), Post.deleted_at.is_not(None)
+KEPT, IN_TRASH = Post.deleted_at.is_(None), Post.deleted_at.is_not(None)
+LIVE = KEPT & ~Post.draft  # what everybody sees
 LIVING = select(User.id).where(User.deleted_at.is_(None))
 SORTS: dict[str, Any] = {"published_at": Post.created_at, "updated_at": Post.updated_at, "title": Post.title}
 FILTERS: dict[str, Callable[[Any], ColumnElement[bool]]] = {
     "category": lambda value: Post.category == value,
     "user_id": lambda value: Post.user_id == value,
     "tag": lambda value: Post.id.in_(select(PostTag.post_id).where(PostTag.name == value)),
+    "alias": lambda value: Post.id.in_(select(PostAlias.post_id).where(PostAlias.path == value.strip("/"))),
     "published_after": lambda value: Post.created_at >= value,
     "published_before": lambda value: Post.created_at <= value,
 }
@@ -52,12 +54,18 @@ def searched(
 
     :param sort: names of SORTS, separated by commas, each with `-` for descending.
     :param include: `author` loads it in the same statement; tags are always there.
-    :param filters: `category`, `user_id`, `tag`, `published_after` and `published_before` (both inclusive).
+    :param filters: `category`, `user_id`, `tag`, `alias`, `published_after` and `published_before` (both inclusive).
     """
     order = [(SORTS[name.removeprefix("-")], name.startswith("-")) for name in sort.split(",")]
     order.append((Post.id, order[-1][1]))
     rows = _only(filters, select(Post)).options(*_related(("tags", *include)))
     return Page.placed(rows, order, limit=limit, cursor=cursor, total=total, sort=sort)
+
+
+def drafts(actor: User, limit: int, cursor: Place | None) -> Page:
+    """The actor's drafts, the latest first: two statements."""
+    rows = select(Post).where(KEPT, Post.draft, Post.user_id == actor.id).options(*_related(("tags",)))
+    return Page.placed(rows, [(Post.id, True)], limit=limit, cursor=cursor, sort="drafts")
 
 
 def one(post_id: int, include: tuple[str, ...] = ()) -> Post:
@@ -72,24 +80,26 @@ def one(post_id: int, include: tuple[str, ...] = ()) -> Post:
 
 
 def create(actor: User, *, tags: tuple[str, ...] = (), **data: Any) -> Post:
-    """Write a post and publish it at once. Author, followers and admins hear of it."""
+    """Write a post. It is published at once, unless it is a `draft`; then author, followers and admins hear of it."""
     with atomic():
         users.still_here(actor)
         post = Post(user_id=actor.id, tags=[PostTag(name=name) for name in tags], **data)
         db.session.add(post)
         db.session.flush()
-        emit(PostPublished(post.id))
+        if not post.draft:
+            emit(PostPublished(post.id))
     return post
 
 
 def change(actor: User, post_id: int, check: Check, *, tags: tuple[str, ...] | None = None, **data: Any) -> Post:
-    """Change what is given of `title`, `content`, `category`, `tags`. `check` is given the post before.
+    """Change what is given of a post. `check` is given the post before. What is no `draft` any more is published.
 
     :raises Forbidden, NotFound: and what `check` raises.
     """
     with atomic():
         post = _editable(actor, post_id, "edit")
         check(post)
+        was_draft = post.draft
         for name, value in data.items():
             setattr(post, name, value)
         if tags is not None and set(tags) != set(post.tag_names):
@@ -97,6 +107,9 @@ def change(actor: User, post_id: int, check: Check, *, tags: tuple[str, ...] | N
             new = set(tags) - {tag.name for tag in kept}
             post.tags = [*kept, *(PostTag(name=name) for name in new)]
             post.updated_at = now()
+        if was_draft and not post.draft:
+            post.created_at = post.updated_at = now()
+            emit(PostPublished(post.id))
     return post
 
 
@@ -159,9 +172,9 @@ def restore_since(since: datetime) -> int:
 
 def _editable(actor: User, post_id: int, verb: str) -> Post:
     """The post, held until the commit."""
-    wanted = select(Post).where(Post.id == post_id, LIVE).options(*_related(("tags",)))
+    wanted = select(Post).where(Post.id == post_id, KEPT).options(*_related(("tags",)))
     post: Post | None = db.session.scalar(wanted.with_for_update())
-    if post is None:
+    if post is None or (post.draft and not policies.can_edit_post(actor, post)):
         raise NotFound("Post not found")
     if not policies.can_edit_post(actor, post):
         raise Forbidden(f"You can only {verb} your own posts unless you are an admin")

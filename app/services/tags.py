@@ -8,8 +8,7 @@ from sqlalchemy import func, select
 
 from app.models import Post, PostTag
 from app.services.page import Page, Place
-
-LIVE = Post.deleted_at.is_(None)
+from app.services.posts import LIVE
 
 
 def tags(limit: int, cursor: Place | None, total: bool) -> Page:

@@ -1,7 +1,8 @@
-"""Fixtures: the users in whose name strangers' programs call the API."""
+"""Fixtures: the users in whose name strangers' programs call the API. The programs are beside our own packages."""
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,8 +16,10 @@ from flask import Flask
 
 from app.extensions import db
 from app.models import Notification, Post, User
+from tests.contract import OTHERS
 from tests.factories import PASSWORD_HASH
 
+sys.path.append(str(OTHERS))
 ROLES = {"alice": "user", "admin": "admin", "bob": "user"}
 CHANGED = "role <> :role OR password_hash <> :hash OR disabled_at IS NOT NULL OR deleted_at IS NOT NULL"
 RESTORE = "UPDATE users SET role = :role, password_hash = :hash, disabled_at = NULL, deleted_at = NULL WHERE id = :id"

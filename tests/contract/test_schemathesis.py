@@ -19,6 +19,7 @@ from typing import Any
 
 import orjson
 
+from tests.contract import OTHERS
 from tests.contract.conftest import ROLES
 from tests.servers import ROOT, WebServer
 
@@ -54,12 +55,12 @@ def test_what_schemathesis_makes_up_is_answered_as_described(server: WebServer, 
     ]
     (tmp_path / "actors.json").write_bytes(orjson.dumps({"auth": actors}))
     (tmp_path / "schemathesis.toml").write_text(SETTINGS)
-    command = [str(Path(sys.executable).parent / "schemathesis"), "run", f"{server.url}/api/swagger.json"]
+    command = [sys.executable, str(OTHERS / "bin/schemathesis"), "run", f"{server.url}/api/swagger.json"]
     command += ["--checks", "all", "--max-time", str(SECONDS), "--seed", SEED]
     done = subprocess.run(
         command,
         cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": f"{ROOT}:{OTHERS}"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

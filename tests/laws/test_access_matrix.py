@@ -64,6 +64,7 @@ TABLE: dict[tuple[str, str], tuple[int, ...]] = {
     ("PATCH", "/api/v2/posts/<int:id>"): (401, 403, 200, 403, 200, 401),
     ("DELETE", "/api/v2/posts/<int:id>"): (401, 403, 204, 403, 204, 401),
     ("POST", "/api/v2/posts/<int:id>/restore"): (401, 404, 200, 404, 200, 401),
+    ("GET", "/api/v2/posts/drafts"): KNOWN,
     ("GET", "/api/v2/posts/trash"): KNOWN,
     ("GET", "/api/v2/tags"): EVERYBODY,
     ("GET", "/api/v2/todos"): KNOWN,

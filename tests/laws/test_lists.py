@@ -24,6 +24,7 @@ PRIVATE_STATEMENTS = {
     "/api/v2/todos": 3,
     "/api/v2/todos?total=true": 4,
     "/api/v2/notifications": 4,
+    "/api/v2/posts/drafts": 4,
     "/api/v2/posts/trash": 4,
     "/api/v2/admin/users?total=true": 4,
 }
@@ -59,6 +60,7 @@ def test_a_private_list_has_a_fixed_number_of_statements(
     for _ in range(rows):
         make_todo(admin)
         post = make_post(admin, deleted_at=now())
+        make_post(admin, draft=True)
         told = "INSERT INTO notifications (event_id, user_id, channel, kind, post_id, created_at)"
         sql(f"{told} VALUES ('e{post.id}', :id, 'inbox', 'new_post', :post, '2026-01-01')", id=admin.id, post=post.id)
     client = as_user(admin, "v2")

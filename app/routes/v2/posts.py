@@ -41,7 +41,7 @@ class PostList(Resource):
     @body(ns, PostCreateV2())
     @returns(ns, PostV2(), 201)
     def post(self, data: dict[str, Any]) -> Post:
-        """Write a post; it is published at once."""
+        """Write a post; it is published at once, unless it is a draft."""
         return posts.create(current_user(), **data)
 
 
@@ -58,7 +58,7 @@ class PostItem(Resource):
     @body(ns, PostUpdateV2())
     @returns(ns, PostV2())
     def patch(self, id: int, data: dict[str, Any]) -> Post:
-        """Change a post of one's own; admins change any."""
+        """Change or publish a post of one's own; admins any."""
         return posts.change(current_user(), id, if_match(PostV2()), **data)
 
     @login_required
@@ -66,6 +66,17 @@ class PostItem(Resource):
     def delete(self, id: int) -> None:
         """Put a post of one's own into the trash; admins any."""
         posts.delete(current_user(), id, if_match(PostV2()))
+
+
+@ns.route("/drafts")
+class Drafts(Resource):
+    @login_required
+    @ns.doc(id="list_drafts")
+    @query(ns, PageQueryV2(exclude=("total",)))
+    @returns(ns, PostPageV2)
+    def get(self, query: dict[str, Any]) -> Page:
+        """List one's own drafts, latest first."""
+        return posts.drafts(current_user(), **query)
 
 
 @ns.route("/trash")

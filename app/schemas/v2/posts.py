@@ -7,13 +7,25 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validate
 
-from app.models.post import CATEGORY_LENGTH, CONTENT_LENGTH, MOST_TAGS, TAG_LENGTH, TITLE_LENGTH
-from app.schemas.base import BIGGEST_ID, IfLoaded, Instant, Names, Sort, Text, Timestamp, WholeNumber
+from app.models.post import (
+    BYLINE_LENGTH,
+    CATEGORY_LENGTH,
+    CONTENT_LENGTH,
+    MOST_TAGS,
+    PATH_LENGTH,
+    SUMMARY_LENGTH,
+    TAG_LENGTH,
+    TITLE_LENGTH,
+)
+from app.schemas.base import BIGGEST_ID, IfLoaded, Instant, Names, Sort, Text, Timestamp, Truth, WholeNumber
 from app.schemas.v2 import SchemaV2
 from app.schemas.v2.pages import PageQueryV2, page_of
 from app.schemas.v2.users import AuthorV2
 
-FIELDS = ("id", "title", "content", "category", "tags", "author_id", "published_at", "updated_at", "author")
+FIELDS = (
+    *("id", "title", "summary", "content", "category", "tags", "author_id", "byline", "draft"),
+    *("published_at", "updated_at", "author"),
+)
 INSTANT = {"type": "string", "format": "date-time", "example": "2026-11-20T14:17:00Z"}
 TAGS = {
     "type": "array",
@@ -44,7 +56,10 @@ class PostV2(SchemaV2):
     id = fields.Integer(metadata={"example": 17})
     title = fields.String(metadata={"example": "Hello"})
     content = fields.String(metadata={"example": "The first words of many."})
+    summary = fields.String(allow_none=True, metadata={"example": "How it began."})
     category = fields.String(metadata={"example": "general"})
+    byline = fields.String(allow_none=True, metadata={"description": "who wrote it, as a text", "example": "The Team"})
+    draft = fields.Boolean(metadata={"example": False})
     tags = fields.List(fields.String(), attribute="tag_names", metadata={"example": ["flask", "python"]})
     author_id = fields.Integer(attribute="user_id", metadata={"example": 1})
     published_at = Timestamp(attribute="created_at", metadata={"example": "2026-11-20T14:17:00.000000Z"})
@@ -69,6 +84,11 @@ class PostUpdateV2(SchemaV2):
     content = Text(low=1, high=CONTENT_LENGTH, metadata={"example": "The first words of many."})
     category = Text(low=1, high=CATEGORY_LENGTH, metadata={"example": "general"})
     tags = fields.List(TagName(), validate=validate.Length(max=MOST_TAGS), metadata=TAGS)
+    summary = Text(high=SUMMARY_LENGTH, allow_none=True, metadata={"example": "How it began."})
+    byline = Text(
+        high=BYLINE_LENGTH, allow_none=True, metadata={"description": "who wrote it, as a text", "example": "The Team"}
+    )
+    draft = Truth(metadata={"description": "true: nobody else sees it; false publishes it", "example": False})
 
     @post_load
     def distinct(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -97,6 +117,7 @@ class PostQueryV2(PostItemQueryV2, PageQueryV2):
 
     category = Text(high=CATEGORY_LENGTH, load_default=None, metadata={"description": "in this category"})
     tag = TagName(load_default=None, metadata={"description": "with this tag"})
+    alias = Text(high=PATH_LENGTH, load_default=None, metadata={"description": "that had this address elsewhere"})
     author = WholeNumber(
         low=1, high=BIGGEST_ID, attribute="user_id", load_default=None, metadata={"description": "of this user"}
     )

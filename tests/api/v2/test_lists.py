@@ -14,7 +14,8 @@ from tests.api.v2.conftest import V2, fields_of
 
 POSTS = f"{V2}/posts"
 FIRST = datetime(2026, 1, 1, 12, tzinfo=UTC)
-FIELDS = {"id", "title", "content", "category", "tags", "author_id", "published_at", "updated_at"}
+FIELDS = {"id", "title", "summary", "content", "category", "tags", "author_id", "byline", "draft"}
+FIELDS |= {"published_at", "updated_at"}
 COLUMNS = ("published_at", "updated_at", "title")
 SORTS = [f"{sign}{name}" for sign, name in product(("", "-"), COLUMNS)]
 SORTS += ["-published_at,title", "title,-updated_at", "-title,published_at,-updated_at", "published_at,updated_at"]

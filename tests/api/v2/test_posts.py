@@ -13,7 +13,8 @@ from tests.api.v2.conftest import V2, fields_of
 
 POSTS = f"{V2}/posts"
 NEW = {"title": "Hello", "content": "Words"}
-FIELDS = {"id", "title", "content", "category", "tags", "author_id", "published_at", "updated_at"}
+FIELDS = {"id", "title", "summary", "content", "category", "tags", "author_id", "byline", "draft"}
+FIELDS |= {"published_at", "updated_at"}
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
