@@ -128,10 +128,11 @@ def test_in_whatever_order_they_ask_nobody_is_answered_what_is_anothers(
 
 
 def _ask_in(order, town, true, coherence):
-    """Cold, then once more as in another process: from Redis."""
+    """Cold; then, for one order that each begins, once more as in another process: from Redis."""
     hits, missed, forbidden = 0, 0, {who: others(town, who) for who in WHO}
     addresses = dict.fromkeys(address for _, address in true)
-    for cold in (True, False):
+    again = (False,) if list(order[1:]) == sorted(order[1:]) else ()
+    for cold in (True, *again):
         coherence.near.clear()
         for who, address in itertools.product(order, addresses):
             answer = town.ask(who, address)

@@ -88,7 +88,8 @@ def test_moves_are_folded_and_no_generation_changes_by_it(app, make_user, make_p
         make_post(alice)
     before = coherence.source.read(SLOTS)
     assert sql("SELECT count(*) FROM cache_moves")[0][0] >= 10
-    coherence.source.fold()
+    for _ in range(20):  # each takes a bounded number, and the whole suite has left its moves
+        coherence.source.fold()
     assert sql("SELECT count(*) FROM cache_moves")[0][0] == 0
     assert coherence.source.read(SLOTS) == before
 

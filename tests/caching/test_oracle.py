@@ -25,8 +25,7 @@ def write(app, environ, monkeypatch):
 
 @pytest.mark.parametrize("way", WAYS + ways_by_http.HTTP, ids=lambda way: way.__name__)
 def test_every_address_shows_the_write(way, world, ask, warm, write, uncached):
-    warm(world.addresses)
-    before = {address: ask(address) for address in world.addresses}
+    before = warm(world.addresses)
     write(way, world)
     cached = {address: ask(address) for address in world.addresses}
     with uncached():

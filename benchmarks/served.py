@@ -1,0 +1,44 @@
+"""What granian's workers load: each ends when granian's master does."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from types import SimpleNamespace
+from typing import Any
+
+from processes.tether import tie_to_parent
+
+
+def tutorial() -> Any:
+    """The tutorial's way."""
+    _tie()
+    from benchmarks.tutorial.app import create_app
+
+    return create_app()
+
+
+def uncached() -> Any:
+    """Broadsheet, every answer of which is computed: nobody waits for what another computes either.
+
+    Together with CACHE_TYPE=NullCache and CACHE_NEAR_BYTES=0, under which nothing is kept. All else of a miss is done.
+    """
+    _tie()
+    from app import create_app
+
+    app = create_app(os.environ)
+    app.extensions["coherence"].flights = SimpleNamespace(join=lambda key, compute: compute())
+    return app
+
+
+def rival() -> Any:
+    """FastAPI."""
+    _tie()
+    from benchmarks.rival import create_app
+
+    return create_app()
+
+
+def _tie() -> None:
+    if master := multiprocessing.parent_process():
+        tie_to_parent(master.pid or 0)

@@ -1,0 +1,1 @@
+"""The well-known Flask tutorials' way of caching, to compare with."""

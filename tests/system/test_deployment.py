@@ -1,0 +1,180 @@
+"""docker-compose.yml is true in all but its images: its commands, its environment, its proxy do the main job."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+from aiosmtpd.controller import Controller
+
+import config
+from tests.conftest import BACKEND, fresh_database
+from tests.servers import ROOT, free_port, wait_for
+from tests.system.topology import OURS, SERVICES, environment_of, started
+
+ON_POSTGRESQL = pytest.mark.skipif(BACKEND != "postgresql", reason="its database is PostgreSQL")
+ANNA = {"username": "anna", "password": "correct horse battery"}
+
+LOGIN, READ = "POST /api/v2/auth/login HTTP/1.1\r\nHost: localhost", "GET /api/v2/posts HTTP/1.1\r\nHost: localhost"
+FRAMINGS = {
+    "a length and chunks": (f"{LOGIN}\r\nContent-Length: 4\r\nTransfer-Encoding: chunked", 400),
+    "two lengths": (f"{LOGIN}\r\nContent-Length: 4\r\nContent-Length: 5", 400),
+    "a length with a sign": (f"{LOGIN}\r\nContent-Length: +4", 400),
+    "an unknown encoding": (f"{LOGIN}\r\nTransfer-Encoding: xchunked", 400, 501),
+    "two hosts": (f"{READ}\r\nHost: evil.example", 400),
+    "no host": ("GET /api/v2/posts HTTP/1.1", 400),
+    "a long header": (f"{READ}\r\nX-Long: {'a' * 10_000}", 400, 431),
+    "a long target": (f"GET /{'a' * 9000} HTTP/1.1\r\nHost: localhost", 414),
+}
+
+
+class Sink:
+    """Takes every mail."""
+
+    def __init__(self):
+        self.taken = []
+
+    async def handle_DATA(self, server, session, envelope):
+        self.taken.append(envelope)
+        return "250 OK"
+
+
+@pytest.fixture(scope="module")
+def sink():
+    sink = Sink()
+    controller = Controller(sink, hostname="127.0.0.1", port=free_port())
+    controller.start()
+    sink.port = controller.port
+    yield sink
+    controller.stop()
+
+
+@pytest.fixture(scope="module")
+def topology(sink, tmp_path_factory):
+    with fresh_database("compose", tmp_path_factory.mktemp("compose")) as url, started(url, sink.port) as topology:
+        wait_for(lambda: _ready(topology.url), 60)
+        yield topology
+
+
+def _ready(url):
+    try:
+        return requests.get(f"{url}/api/health/ready", timeout=2).status_code == 200
+    except requests.ConnectionError:
+        return False
+
+
+@ON_POSTGRESQL
+def test_the_whole_topology_does_the_main_job(topology, sink):
+    api = f"{topology.url}/api/v2"
+    assert requests.post(f"{api}/users", json=ANNA | {"email": "anna@example.org"}, timeout=10).status_code == 201
+    token = requests.post(f"{api}/auth/login", json=ANNA, timeout=10).json()["access_token"]
+    hers = {"Authorization": f"Bearer {token}"}
+    written = requests.post(f"{api}/posts", json={"title": "Hello", "content": "Words"}, headers=hers, timeout=10)
+    assert written.status_code == 201
+    read = requests.get(f"{api}/posts/{written.json()['id']}", timeout=10)
+    assert read.json()["title"] == "Hello"
+    assert "; hit;" in read.headers["Cache-Status"]
+    (mail,) = wait_for(lambda: sink.taken, 30)
+    assert mail.rcpt_tos == ["anna@example.org"]
+    assert requests.get(f"{api}/notifications/unread", headers=hers, timeout=10).json() == {"unread": 1}
+
+
+@ON_POSTGRESQL
+def test_every_part_is_ready(topology):
+    parts = requests.get(f"{topology.web}/api/health/ready", headers={"Host": "localhost"}, timeout=10).json()["parts"]
+    assert parts == {"database": "ok", "cache": "ok", "broker": "ok"}
+
+
+@ON_POSTGRESQL
+def test_the_health_check_of_the_web_passes(topology):
+    _, program, *arguments = SERVICES["web"]["healthcheck"]["test"]
+    assert program == "python"
+    arguments = [argument.replace("http://127.0.0.1:8000", topology.web) for argument in arguments]
+    assert subprocess.run([sys.executable, *arguments], timeout=10, check=False).returncode == 0
+
+
+@ON_POSTGRESQL
+def test_the_proxy_says_who_asks_and_a_client_cannot(topology):
+    """Each address has its own limit of writes: a forged X-Forwarded-For must not open another."""
+    body = {"username": "nobody", "password": "wrong"}
+    left = set()
+    for n in range(3):
+        forged = {"X-Forwarded-For": f"203.0.113.{n}"}
+        answer = requests.post(f"{topology.url}/api/v2/auth/login", json=body, headers=forged, timeout=10)
+        left.add(re.search(r"r=(\d+)", answer.headers["RateLimit"])[1])
+    assert len(left) == 3, "three addresses were counted, not one"
+
+
+@ON_POSTGRESQL
+def test_what_is_for_operators_is_not_shown_outside(topology):
+    assert requests.get(f"{topology.url}/metrics", timeout=10).status_code == 404
+
+
+@ON_POSTGRESQL
+@pytest.mark.parametrize("what", FRAMINGS)
+def test_f14_ambiguous_framing_is_refused(topology, what):
+    head, *statuses = FRAMINGS[what]
+    assert _status(topology, f"{head}\r\n\r\n") in statuses
+
+
+@ON_POSTGRESQL
+def test_a_body_far_over_the_limit_is_a_problem_of_the_usual_shape(topology):
+    answer = requests.post(f"{topology.url}/api/v2/auth/login", data=b"x" * 5_000_000, timeout=10)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (413, "application/problem+json")
+    assert answer.json()["code"] == "too_large"
+
+
+def _status(topology, text):
+    port = int(topology.url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        client.sendall(text.encode())
+        return int(client.makefile("rb").readline().split()[1])
+
+
+def test_every_setting_of_the_file_is_one_of_ours():
+    """A misspelt one would be ignored."""
+    known = {setting.name for setting in config.SETTINGS}
+    for name in OURS:
+        given = {key.removesuffix("_FILE") for key in environment_of(name)}
+        assert given - known <= {"REMAP_SIGTERM"}, name
+
+
+def test_every_service_is_bounded_and_comes_back():
+    for name, service in SERVICES.items():
+        if name != "migrate":
+            assert service["restart"] == "unless-stopped", name
+            assert service["deploy"]["resources"]["limits"].keys() == {"memory", "cpus"}, name
+
+
+def test_every_image_is_pinned():
+    images = [service["image"] for name, service in SERVICES.items() if name not in OURS]
+    images += re.findall(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert images
+    for image in images:
+        assert re.search(r":v?\d+\.\d+", image), image
+
+
+def test_the_image_has_what_its_commands_need():
+    """The Dockerfile copies by name; a module that `run.py` imports and nobody copied would fail at the start only."""
+    copied = set(re.findall(r"^COPY --chown=root:root (.+) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
+    names = {name for line in copied for name in line.split()}
+    assert {"app", "migrations", "run.py", "celery_worker.py", "config.py"} <= names
+    assert all((ROOT / name).exists() for name in names)
+
+
+def test_secrets_are_made_once(tmp_path):
+    script = tmp_path / "make-secrets"
+    script.write_text(Path(ROOT, "deploy/make-secrets").read_text())
+    made = []
+    for _ in range(2):
+        subprocess.run(["sh", str(script)], check=True, capture_output=True)
+        made.append({path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()})
+    assert made[0] == made[1]
+    assert made[0].keys() == {"secret_key", "database_password", "database_url"}
+    assert made[0]["database_password"] in made[0]["database_url"]
+    config.load({"SECRET_KEY": made[0]["secret_key"], "DATABASE_URL": made[0]["database_url"]})
