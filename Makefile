@@ -99,6 +99,7 @@ BENCH := .venv/bench/
 .venv/%.stamp: requirements/%.txt | .venv/bin/python
 	@echo "installing $< …"
 	@$(INSTALL) $<
+	@$(BIN)python -m compileall -q -j 0 .venv/lib >/dev/null || true  # where PYTHONDONTWRITEBYTECODE is set, nobody else does
 	@touch $@
 
 .venv/bin/python:

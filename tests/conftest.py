@@ -34,9 +34,11 @@ from tests.servers import Redis, WebServer
 BACKEND = os.environ.get("TEST_DATABASE", "sqlite")
 OF_THE_CHECK = ("sqlite_master", "pg_trigger", "to_regclass", "cache_generations")  # every ten seconds, of one request
 # What does not depend on the database is run once, with the suite's run on SQLite.
-ONCE = ("browser", "contract/test_bravado.py", "contract/test_typescript.py", "hardening/test_settings.py",
-        "laws/test_house.py", "laws/test_swagger.py", "system/test_demo.py", "system/test_makefile.py",
-        "system/test_run.py", "system/test_tour.py")  # fmt: skip
+ONCE = (
+    *("browser", "contract/test_bravado.py", "contract/test_typescript.py", "laws/test_house.py", "laws/test_swagger.py"),
+    *("hardening/test_settings.py", "hardening/test_wire.py", "system/test_demo.py", "system/test_makefile.py"),
+    *("system/test_run.py", "system/test_tour.py"),
+)
 collect_ignore = [] if BACKEND == "sqlite" else list(ONCE)
 SERVER = "TEST_POSTGRESQL"  # the environment's key by which xdist's workers find the one server
 

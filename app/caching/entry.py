@@ -72,4 +72,6 @@ def entry_of(response: Response, key: str, owner: int | None, generations: tuple
     """The entry of a finished answer."""
     body = response.get_data()
     headers = tuple((name, response.headers[name]) for name in KEPT_HEADERS if name in response.headers)
-    return Entry(key, owner, generations, time.time() + timeout, etag_of(body), headers, body)
+    return Entry(
+        key, owner, generations, time.time() + timeout, response.headers.get("ETag") or etag_of(body), headers, body
+    )

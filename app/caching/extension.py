@@ -247,7 +247,7 @@ def _serve(response: Response, status: str) -> Response:
     """An answer that was computed for this request."""
     if response.status_code != 200 or response.is_streamed:
         return response
-    return _conditional(response, etag_of(response.get_data()), status)
+    return _conditional(response, response.headers.get("ETag") or etag_of(response.get_data()), status)
 
 
 def _conditional(response: Response, etag: str, status: str) -> Response:
