@@ -35,7 +35,13 @@ BACKEND = os.environ.get("TEST_DATABASE", "sqlite")
 OF_THE_CHECK = ("sqlite_master", "pg_trigger", "to_regclass", "cache_generations")  # every ten seconds, of one request
 # What does not depend on the database is run once, with the suite's run on SQLite.
 ONCE = (
-    *("browser", "contract/test_bravado.py", "contract/test_typescript.py", "laws/test_house.py", "laws/test_swagger.py"),
+    *(
+        "browser",
+        "contract/test_bravado.py",
+        "contract/test_typescript.py",
+        "laws/test_house.py",
+        "laws/test_swagger.py",
+    ),
     *("hardening/test_settings.py", "hardening/test_wire.py", "system/test_demo.py", "system/test_makefile.py"),
     *("system/test_run.py", "system/test_tour.py"),
 )
