@@ -6,7 +6,7 @@ INSTALL := $(PYTHON) -m pip --disable-pip-version-check --python $(BIN)python in
 LOCK := $(BIN)uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 # More workers than cores: much of the suite waits for real processes.
-SUITE := $(BIN)python -m pytest -n 4 --dist loadfile
+SUITE := $(BIN)python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help run test contract coverage check fmt lock chromium nginx demo bench
 .DEFAULT_GOAL := help
