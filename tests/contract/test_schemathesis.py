@@ -23,7 +23,7 @@ from tests.contract import OTHERS
 from tests.contract.conftest import ROLES
 from tests.servers import ROOT, WebServer
 
-SECONDS = int(os.environ.get("CONTRACT_SECONDS", "15"))
+SECONDS = int(os.environ.get("CONTRACT_SECONDS", "10"))
 SEED = os.environ.get("CONTRACT_SEED") or str(int.from_bytes(os.urandom(4)))
 SETTINGS = """
 hooks = "tests.contract.hooks"
