@@ -169,8 +169,10 @@ def test_every_route_has_a_row_and_every_row_a_route(app):
 
 @pytest.mark.parametrize(("method", "rule", "role"), CASES)
 def test_each_role_gets_the_answer_of_the_table_and_nothing_of_anothers(world, sql, method, rule, role):
-    """HARDENING E1 and E6: nobody gets a hash or a key; mail, mobile and birth only the owner and admins. Who is refused
-    has changed nothing."""
+    """HARDENING E1 and E6: nobody gets a hash or a key; mail, mobile and birth only the owner and admins.
+
+    Who is refused has changed nothing.
+    """
     before = _stored(sql) if _refused(method, rule, role) else None
     answer = world.ask(method, rule)
     assert answer.status_code == TABLE[method, rule][ROLES.index(role)], answer.text
