@@ -46,12 +46,17 @@ def install(connection: Connection) -> None:
     for family in FAMILIES:
         connection.execute(text(backend.FILL), {"low": family.slots[0], "high": family.slots[-1]})
     if backend.installed(connection) != backend.wanted(watched()):
-        for statement in backend.remove(connection):
-            connection.exec_driver_sql(statement)
+        remove(connection)
         for table in watched():
             for statement in backend.create(table):
                 connection.exec_driver_sql(statement)
         rebase(connection)  # what was written while they were missing moved nothing
+
+
+def remove(connection: Connection) -> None:
+    """Take all triggers away, as a step back does whose columns they speak of. While they miss, nothing is cached."""
+    for statement in _backend(connection).remove(connection):
+        connection.exec_driver_sql(statement)
 
 
 def rebase(connection: Connection) -> None:

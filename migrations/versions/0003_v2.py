@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from app.caching import triggers
+
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
@@ -63,8 +65,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    if op.get_bind().dialect.name == "sqlite":
-        raise NotImplementedError("SQLite cannot drop these columns: go back to the copy from before the upgrade")
+    triggers.remove(op.get_bind())  # they speak of columns that go
     op.drop_table("follows")
     op.drop_table("post_tags")
     for name in ("inbox", "unread"):

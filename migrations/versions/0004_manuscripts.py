@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from app.caching import triggers
+
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
@@ -55,8 +57,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    if op.get_bind().dialect.name == "sqlite":
-        raise NotImplementedError("SQLite cannot drop these columns: go back to the copy from before the upgrade")
+    triggers.remove(op.get_bind())  # they speak of columns that go
     _index_live()
     op.drop_table("imported")
     op.drop_table("post_aliases")
