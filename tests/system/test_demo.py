@@ -45,7 +45,7 @@ def test_broadsheet_is_never_stale_where_the_tutorials_way_is():
     assert table["the tutorial"][0].stale > 0
 
 
-@pytest.mark.parametrize("end", ["kill"])
+@pytest.mark.parametrize("end", ["terminate", "kill"])
 def test_nothing_is_left_running(end, tmp_path):
     with (tmp_path / "log").open("wb") as log:
         demo = subprocess.Popen(COMMAND, cwd=ROOT, stdout=log, stderr=log, env=dict(os.environ))
