@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Table, event
 from sqlalchemy.engine import Engine
@@ -15,6 +16,7 @@ from app.caching.dependencies import families_moved_by
 from app.caching.tags import Tag
 
 UNKNOWN = "(text)"  # SQL that was not built from tables: nobody knows what it read
+_speaks_of: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()  # SQLAlchemy compiles a statement once
 _reading: ContextVar[set[str] | None] = ContextVar("reading", default=None)
 
 
@@ -44,7 +46,9 @@ def _note(connection: Any, cursor: Any, statement: str, parameters: Any, context
     if compiled is None or compiled.statement is None:
         tables.add(UNKNOWN)
         return
-    # What the ORM has made of the statement: with the joins of relationships and the subqueries of column properties.
-    expanded = getattr(compiled.compile_state, "statement", compiled.statement)
-    found = {e.name for e in visitors.iterate(expanded) if isinstance(e, Table)}
-    tables |= found or {UNKNOWN}
+    if compiled not in _speaks_of:
+        # What the ORM has made of it: with the joins of relationships and the subqueries of column properties.
+        expanded = getattr(compiled.compile_state, "statement", compiled.statement)
+        found = {e.name for e in visitors.iterate(expanded) if isinstance(e, Table)}
+        _speaks_of[compiled] = found or {UNKNOWN}
+    tables |= _speaks_of[compiled]

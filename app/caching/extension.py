@@ -15,7 +15,7 @@ from flask_caching import Cache
 from sqlalchemy import make_url
 
 from app.auth import PRINCIPALS, assume, current_session_id, current_user_id
-from app.caching import audit, triggers
+from app.caching import audit, clean, triggers
 from app.caching.entry import LARGEST_BODY, Entry, entry_of, etag_of
 from app.caching.flight import Flights, Result
 from app.caching.generations import Generations, source_for
@@ -25,6 +25,7 @@ from app.caching.tags import Family, Member, Tag, When, slots_of
 from app.caching.variant import text_of, variant_of
 from app.caching.warming import WARMING, warm
 from app.extensions import db
+from app.services.atomic import begin_read
 
 log = logging.getLogger(__name__)
 CHECK_EVERY_SECONDS = 10.0
@@ -216,9 +217,8 @@ def _fill(
     view could see, only the principal that it is for; with a database session begun after the generations were noted.
     """
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-    host = app.config["TRUSTED_HOSTS"][0].lstrip(".")
-    clean = app.test_request_context(request.path, base_url=f"http://{host}", query_string=text_of(arguments))
-    with app.app_context(), clean:
+    with app.app_context(), clean.get(app, request.path, text_of(arguments)):
+        begin_read()
         if principal is not None:
             assume(*principal)
         with audit.tables_read() as tables:

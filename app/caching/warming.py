@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
+from app.caching import clean
 from app.services.atomic import end_read
 
 log = logging.getLogger(__name__)
@@ -45,8 +47,8 @@ def _is_cached(app: Flask, path: str) -> bool:
 def _get(app: Flask, path: str) -> None:
     """In contexts of its own: with a database session begun after the commit, and nothing of the write in `g`."""
     end_read()  # the GET takes a connection: hold none meanwhile
-    token = {name: value for name, value in request.headers if name == "Authorization"}
-    host = app.config["TRUSTED_HOSTS"][0].lstrip(".")
-    given = {"base_url": f"http://{host}", "headers": token, "environ_overrides": {WARMING: True}}
-    with app.app_context(), app.test_request_context(path, **given):
+    more: dict[str, Any] = {WARMING: True}
+    if token := request.headers.get("Authorization"):
+        more["HTTP_AUTHORIZATION"] = token
+    with app.app_context(), clean.get(app, path, more=more):
         app.full_dispatch_request()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime
+from operator import attrgetter
 from typing import Any
 
 from marshmallow import ValidationError, fields, missing, validate
@@ -32,6 +35,28 @@ class Schema(ma.Schema):  # type: ignore[name-defined, misc]
     """
 
     missing: tuple[frozenset[str], str] | None = None
+
+    def dump(self, obj: Any, *, many: bool | None = None) -> Any:
+        """What marshmallow makes of it, where no hook has a say, but models and rows are not tried as dicts first."""
+        if self.many if many is None else many:
+            return [self.dump(one, many=False) for one in obj]
+        if isinstance(obj, dict):
+            return super().dump(obj, many=False)
+        written = ((key, write(obj)) for key, write in self._columns)
+        return {key: value for key, value in written if value is not missing}
+
+    @functools.cached_property
+    def _columns(self) -> list[tuple[str, Callable[[Any], Any]]]:
+        """Each field's key, and what gives its value. A text, a number, a truth of a column is what it is."""
+        return [
+            (
+                field.data_key or name,
+                attrgetter(field.attribute or name)
+                if type(field) in (fields.String, fields.Integer, fields.Boolean)
+                else functools.partial(field.serialize, name, accessor=_attribute),
+            )
+            for name, field in self.dump_fields.items()
+        ]
 
 
 class Text(fields.String):
@@ -164,6 +189,10 @@ class IfLoaded(fields.Nested):
     def get_value(self, obj: Any, attr: str, accessor: Any = None, default: Any = missing) -> Any:
         """What marshmallow dumps."""
         return vars(obj).get(self.attribute or attr, missing)
+
+
+def _attribute(thing: Any, path: str, default: Any) -> Any:
+    return attrgetter(path)(thing)
 
 
 def _described(kwargs: dict[str, Any], pattern: str) -> dict[str, Any]:

@@ -74,6 +74,14 @@ def _constraint(error: exc.IntegrityError) -> str:
     return (diagnosis.constraint_name if diagnosis else None) or str(error.orig)
 
 
+def begin_read() -> None:
+    """On PostgreSQL, let the statements to come be in no transaction: each sees the present, as in READ COMMITTED, and
+    two round trips are spared. (SQLite's BEGIN costs nothing, and gives one snapshot.)
+    """
+    if db.engine.dialect.name == "postgresql":
+        db.session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
+
+
 def end_read() -> None:
     """End the present read transaction, keeping no row of it; inside `atomic()` it does nothing."""
     session = db.session()

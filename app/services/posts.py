@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, Select, func, select, update
+from sqlalchemy import ColumnElement, CursorResult, Select, bindparam, func, inspect, select, update
 from sqlalchemy.orm import joinedload, selectinload
 
 from app import policies
@@ -35,10 +36,16 @@ FILTERS: dict[str, Callable[[Any], ColumnElement[bool]]] = {
 
 
 def published(page: int, per_page: int, **filters: Any) -> Page:
-    """Published posts, newest first, by page number: two statements. Filters: `user_id`, `category`."""
-    total = db.session.scalar(_only(filters, select(func.count()).select_from(Post))) or 0
-    rows = _only(filters, select(Post)).order_by(Post.created_at.desc(), Post.id.desc())
-    items = db.session.scalars(rows.limit(per_page).offset((page - 1) * per_page))
+    """Published posts, newest first, by page number: one statement, and one more beyond the last page.
+
+    The items are rows of a post's columns: a list that is only shown is made in half the time without entities.
+
+    :param filters: `user_id`, `category`.
+    """
+    given = {name: value for name, value in filters.items() if value is not None}
+    rows, count = _listed(frozenset(given))
+    items = db.session.execute(rows, given | {"limit": per_page, "skip": (page - 1) * per_page}).all()
+    total = items[0].total if items else db.session.scalar(count, given) if page > 1 else 0
     return Page.numbered(list(items), total, page, per_page)
 
 
@@ -168,6 +175,17 @@ def restore_since(since: datetime) -> int:
     with atomic():
         restored = db.session.execute(back.values(deleted_at=None, deleted_by=None))
     return cast("CursorResult[Any]", restored).rowcount
+
+
+@functools.cache
+def _listed(names: frozenset[str]) -> tuple[Select[Any], Select[Any]]:
+    """The list by these filters, and its length: made once, since to make a statement takes longer than to run it."""
+    filters: dict[str, Any] = {name: bindparam(name) for name in names}
+    count = _only(filters, select(func.count()).select_from(Post))
+    columns = [column for column in inspect(Post).columns if column.name not in ("deleted_at", "deleted_by")]
+    rows = _only(filters, select(*columns, count.scalar_subquery().label("total")))
+    rows = rows.order_by(Post.created_at.desc(), Post.id.desc())
+    return rows.limit(bindparam("limit")).offset(bindparam("skip")), count
 
 
 def _editable(actor: User, post_id: int, verb: str) -> Post:

@@ -7,8 +7,9 @@ import pytest
 from app.models.base import now
 
 STATEMENTS = {
-    "/api/v1/posts": 2,
-    "/api/v1/posts?user_id={user}&category=general": 2,
+    "/api/v1/posts": 1,
+    "/api/v1/posts?user_id={user}&category=general": 1,
+    "/api/v1/posts?page=8": 2,
     "/api/v1/users": 2,
     "/api/v2/posts": 2,
     "/api/v2/posts?include=author&total=true": 3,

@@ -1,4 +1,4 @@
-"""The last page by cursor costs the database what the first does, on some thousand posts (API.md, v2: keyset cursors).
+"""The last page by cursor costs the database what the first does, on two thousand posts (API.md, v2: keyset cursors).
 
 SQLite counts the steps of its machine, PostgreSQL the blocks that it touched.
 """
@@ -19,13 +19,13 @@ from tests.api.v2.conftest import V2
 from tests.conftest import BACKEND
 
 POSTS = f"{V2}/posts"
-ROWS, CATEGORIES, AUTHORS = 4000, 8, 8
+ROWS, CATEGORIES, AUTHORS = 2000, 8, 8
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
 def many(app, make_user):
-    """Some thousand posts of a few authors in a few categories, in no order but that of their times; an author's id."""
+    """Two thousand posts of a few authors in a few categories, in no order but that of their times; an author's id."""
     authors = [make_user().id for _ in range(AUTHORS)]
     chance = random.Random(1)
     rows = [
