@@ -120,6 +120,13 @@ SETTINGS = (
         "`smtp://user:password@host:587?starttls=1`; unset: files in `DATA_DIR/mail`",
     ),
     Setting("MAIL_FROM", fields.Email(), "broadsheet@localhost.localdomain", "the sender of mail"),
+    Setting("METRICS_DIR", fields.String(), None, "where web processes count, on one machine; unset: in `DATA_DIR`"),
+    Setting(
+        "METRICS_TOKEN",
+        fields.String(validate=validate.Length(16)),
+        None,
+        "what `/metrics` wants as bearer token; unset: shown to this machine alone",
+    ),
     Setting("LOG_LEVEL", _one_of("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", "the least level that is logged"),
     Setting("LOG_FORMAT", _one_of("text", "json"), "text", "one line for a person, or one JSON object, for each event"),
 )
@@ -233,6 +240,7 @@ def _derived(values: dict[str, Any]) -> dict[str, Any]:
         "REDIS_URL": redis_url,
         "BROKER_URL": broker,
         "CACHE_REDIS_URL": values["CACHE_REDIS_URL"] or redis_url,
+        "METRICS_DIR": values["METRICS_DIR"] or f"{data}/run/metrics",
         "SQLALCHEMY_DATABASE_URI": re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", database),
         "ACCESS_TOKEN_LIFETIMES": {
             "v1": timedelta(hours=values["V1_TOKEN_HOURS"]),

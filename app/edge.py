@@ -16,6 +16,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from werkzeug.datastructures import Headers
 from werkzeug.sansio.utils import host_is_trusted
 
+from app import logs, metrics
 from app.errors import Malformed, Problem, TooLarge, Unavailable, UnsupportedMediaType
 from app.routes.problems import REQUEST_ID, render
 
@@ -61,20 +62,23 @@ class Edge:
         began = time.perf_counter()
         given = environ.get("HTTP_X_REQUEST_ID", "")
         environ[REQUEST_ID] = given if OUR_REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        about = logs.request_id.set(environ[REQUEST_ID])
 
         def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Callable[[bytes], object]:
-            self._log(environ, status, headers, time.perf_counter() - began)
+            self._note(environ, status, headers, time.perf_counter() - began)
             return start_response(status, self._complete(environ, headers), *rest)
 
         try:
             self._check(environ)
+            if environ["REQUEST_METHOD"] == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
+                start("204 No Content", self._preflight(environ))
+                return []
+            return self._app(environ, start)
         except Problem as problem:
             response = render(problem, environ.get("PATH_INFO", ""), environ[REQUEST_ID])
             return response(environ, start)
-        if environ["REQUEST_METHOD"] == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
-            start("204 No Content", self._preflight(environ))
-            return []
-        return self._app(environ, start)
+        finally:
+            logs.request_id.reset(about)
 
     def _check(self, environ: WSGIEnvironment) -> None:
         """Refuse what is beyond the bounds (HARDENING F10, F16, F17), and read the body: its length is known."""
@@ -158,8 +162,15 @@ class Edge:
             ("Access-Control-Max-Age", "600"),
         ]
 
-    def _log(self, environ: WSGIEnvironment, status: str, headers: list[tuple[str, str]], seconds: float) -> None:
-        cache = next((value for name, value in headers if name == "Cache-Status"), "-")
-        path = quote(environ.get("PATH_INFO", ""), safe="/:")  # CR and LF too: one request, one line
-        method, milliseconds, request_id = (environ["REQUEST_METHOD"], seconds * 1000, environ[REQUEST_ID])
-        log.info("%s %s %s %.1fms %s %s", method[:16], path, status[:3], milliseconds, request_id, cache)
+    def _note(self, environ: WSGIEnvironment, status: str, headers: list[tuple[str, str]], seconds: float) -> None:
+        """Log and count the answer."""
+        cache_status = next((value for name, value in headers if name == "Cache-Status"), None)
+        metrics.count(environ, status, cache_status, seconds)
+        said = {
+            "method": environ["REQUEST_METHOD"][:16],
+            "path": quote(environ.get("PATH_INFO", ""), safe="/:"),  # CR and LF too: one request, one line
+            "status": int(status[:3]),
+            "milliseconds": round(seconds * 1000, 1),
+            "cache_status": cache_status or "-",
+        }
+        log.info("%s %s %s %sms %s", *said.values(), extra={"fields": said})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import asdict, dataclass
 
+from app import logs
 from app.extensions import db
 from app.models import OutboxMessage
 
@@ -39,6 +40,5 @@ def emit(event: Event) -> None:
     """
     event_id = uuid.uuid4().hex
     for subscriber in SUBSCRIBERS[type(event)]:
-        db.session.add(
-            OutboxMessage(event_id=event_id, event=type(event).__name__, subscriber=subscriber, ids=asdict(event))
-        )
+        about = {"event": type(event).__name__, "ids": asdict(event), "request_id": logs.request_id.get()}
+        db.session.add(OutboxMessage(event_id=event_id, subscriber=subscriber, **about))

@@ -1,16 +1,22 @@
-"""How events are logged: a line for a person, or a JSON object for a machine; one line for each event."""
+"""How events are logged: a line for a person, or a JSON object for a machine; one line for each event.
+
+Each carries the id of the request that it is about, in the web process, in the relay and in the worker.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from logging.config import dictConfig
 from typing import Any
 
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+
 
 class JSONFormatter(logging.Formatter):
-    """One JSON object for each event; a traceback is one of its strings."""
+    """One JSON object for each event; a traceback is one of its strings, what is in `extra["fields"]` stands beside."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The object as text."""
@@ -20,6 +26,8 @@ class JSONFormatter(logging.Formatter):
             "logger": record.name,
             "process": record.process,
             "message": record.getMessage(),
+            "request_id": request_id.get(),
+            **getattr(record, "fields", {}),
         }
         if record.exc_info:
             event["traceback"] = self.formatException(record.exc_info)
@@ -27,7 +35,10 @@ class JSONFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """`14:17:00.123 INFO app.relay: relay started`; line breaks in a message are shown as such, never made."""
+    """`14:17:00.123 INFO app.relay: relay started`, then the id of the request, where there is one.
+
+    Line breaks in a message are shown as such, never made.
+    """
 
     default_time_format = "%H:%M:%S"
     default_msec_format = "%s.%03d"
@@ -37,7 +48,8 @@ class TextFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (logging's name)
         """The line without a traceback."""
-        return super().formatMessage(record).replace("\n", "\\n").replace("\r", "\\r")
+        line = super().formatMessage(record).replace("\n", "\\n").replace("\r", "\\r")
+        return f"{line} [{about}]" if (about := request_id.get()) else line
 
     def formatException(self, ei: Any) -> str:  # noqa: N802  (logging's name)
         """A traceback, each line indented: what an exception says cannot pass for a line of the log."""

@@ -10,6 +10,7 @@ import time
 from flask import current_app
 from sqlalchemy.exc import SQLAlchemyError
 
+from app import logs
 from app.errors import Problem
 from app.extensions import celery, db
 from app.services import outbox
@@ -33,10 +34,14 @@ def publish_due() -> int:
         for due in claimed:
             celery.send_task(due.subscriber, args=[due.id, due.attempts])
             published += 1
+            logs.request_id.set(due.request_id)
+            log.info("message %s is published for %s", due.id, due.subscriber)
     except Exception as error:  # kombu raises what its transport raises
         log.warning("the broker does not answer, %s messages wait: %s", len(claimed) - published, error)
         outbox.release([due.id for due in claimed[published:]])
         raise ConnectionError from error
+    finally:
+        logs.request_id.set(None)
     return published
 
 

@@ -31,9 +31,11 @@ def migrate(master: int) -> None:
     tie_to_parent(master)
     from flask_migrate import upgrade
 
-    from app import create_app
+    from app import create_app, metrics
 
-    with create_app().app_context():
+    app = create_app()
+    metrics.forget(app.config["METRICS_DIR"])
+    with app.app_context():
         upgrade()
 
 

@@ -17,7 +17,8 @@ WAITING = text("done_at IS NULL AND dead_at IS NULL")
 class OutboxMessage(Model):
     """One event for one subscriber. `ids` are the event's ids, never text or addresses.
 
-    `next_attempt_at`: not to be published before; `attempts`: counted before each run; `dead_at`: given up.
+    `next_attempt_at`: not to be published before; `attempts`: counted before each run; `dead_at`: given up;
+    `request_id`: of the request that caused it, for the log.
     """
 
     __tablename__ = "outbox"
@@ -31,6 +32,7 @@ class OutboxMessage(Model):
     event: Mapped[str] = mapped_column(String(80))
     subscriber: Mapped[str] = mapped_column(String(80))
     ids: Mapped[dict[str, Any]] = mapped_column(JSON)
+    request_id: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(Timestamp, default=now)
     next_attempt_at: Mapped[datetime] = mapped_column(Timestamp, default=now)
     attempts: Mapped[int] = mapped_column(default=0)

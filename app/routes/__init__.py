@@ -8,7 +8,7 @@ from flask import Flask, Response
 from flask_restx import Api, Namespace
 from werkzeug.routing import IntegerConverter, ValidationError
 
-from app.routes import description, docs, health, problems
+from app.routes import description, docs, health, metrics, problems
 from app.routes.v1 import posts as posts_v1
 from app.routes.v1 import todos as todos_v1
 from app.routes.v1 import users as users_v1
@@ -73,6 +73,7 @@ def init_app(app: Flask) -> None:
     app.url_map.converters["int"] = Id
     problems.init_app(app)
     health.init_app(app)
+    metrics.init_app(app)
     api = BroadsheetApi(
         app,
         version="1",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple, cast
 
 from sqlalchemy import CursorResult, func, select, update
@@ -29,15 +29,17 @@ class Due(NamedTuple):
     id: int
     subscriber: str
     attempts: int
+    request_id: str | None
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """What a subscriber is to work on, for the `number`th time."""
+    """What a subscriber is to work on, for the `number`th time, and the request that caused it."""
 
     number: int
     event_id: str
     ids: dict[str, int]
+    request_id: str | None
 
 
 def claim(limit: int = 100) -> list[Due]:
@@ -54,7 +56,7 @@ def claim(limit: int = 100) -> list[Due]:
         rows = db.session.scalars(due.order_by(OutboxMessage.id).with_for_update(skip_locked=True)).all()
         for row in rows:
             row.next_attempt_at = now() + LEASE
-        return [Due(row.id, row.subscriber, row.attempts) for row in rows]
+        return [Due(row.id, row.subscriber, row.attempts, row.request_id) for row in rows]
 
 
 def release(ids: list[int]) -> None:
@@ -82,7 +84,7 @@ def begin_attempt(message_id: int, attempts: int) -> Attempt | None:
             return None
         message.attempts += 1
         message.next_attempt_at = now() + LEASE
-        return Attempt(message.attempts, message.event_id, message.ids)
+        return Attempt(message.attempts, message.event_id, message.ids, message.request_id)
 
 
 def finish(message_id: int) -> None:
@@ -116,6 +118,11 @@ def replay() -> int:
     with atomic():
         dead = db.session.execute(update(OutboxMessage).where(OutboxMessage.dead_at.is_not(None)).values(**again))
     return cast("CursorResult[Any]", dead).rowcount
+
+
+def oldest() -> datetime | None:
+    """Since when the longest waits; None when nobody does."""
+    return db.session.scalar(select(func.min(OutboxMessage.created_at)).where(*WAITING))
 
 
 def counts() -> dict[str, int]:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from celery import Task, shared_task
 from flask import Flask
 
+from app import logs
 from app.services import outbox
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ def delivers(work: Callable[..., None]) -> Any:
         attempt = outbox.begin_attempt(message_id, attempts)
         if attempt is None:
             return
+        about = logs.request_id.set(attempt.request_id)
         try:
             work(attempt.event_id, **attempt.ids)
         except Exception as error:
@@ -44,5 +46,8 @@ def delivers(work: Callable[..., None]) -> Any:
             outbox.fail(message_id, error)
         else:
             outbox.finish(message_id)
+            log.info("message %s is done: %s%s", message_id, work.__name__, attempt.ids)
+        finally:
+            logs.request_id.reset(about)
 
     return shared_task(name=work.__name__, base=ContextTask)(task)

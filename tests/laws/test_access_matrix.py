@@ -24,6 +24,7 @@ TABLE: dict[tuple[str, str], tuple[int, ...]] = {
     ("GET", "/api/docs/static/<path:filename>"): EVERYBODY,
     ("GET", "/api/health/live"): EVERYBODY,
     ("GET", "/api/health/ready"): EVERYBODY,
+    ("GET", "/metrics"): EVERYBODY,  # of this machine, as the test asks: see tests/system/test_metrics.py
     ("GET", "/api/swagger.json"): EVERYBODY,
     ("GET", "/api/v1/posts"): EVERYBODY,
     ("POST", "/api/v1/posts"): (401, 201, 201, 201, 201, 401),

@@ -109,10 +109,10 @@ def test_a_write_that_fails_after_its_event_tells_nobody(as_user, make_user, sql
 
 def test_what_is_claimed_is_nobody_elses_until_the_lease_lapses(emitted, lapse):
     (id,) = emitted()
-    assert outbox.claim() == [(id, "send_mail", 0)]
+    assert [due[:3] for due in outbox.claim()] == [(id, "send_mail", 0)]
     assert outbox.claim() == []
     lapse()
-    assert outbox.claim() == [(id, "send_mail", 0)]
+    assert [due[:3] for due in outbox.claim()] == [(id, "send_mail", 0)]
 
 
 def test_two_relays_publish_nothing_twice(app, emitted, published):
@@ -174,7 +174,7 @@ def test_a_publication_is_good_for_one_attempt(emitted, lapse):
     assert outbox.begin_attempt(id, 0) is None
     assert outbox.claim() == [], "whoever works on it has a lease"
     lapse()
-    assert outbox.claim() == [(id, "send_mail", 1)]
+    assert [due[:3] for due in outbox.claim()] == [(id, "send_mail", 1)]
     assert outbox.begin_attempt(id, 0) is None
     assert outbox.begin_attempt(id, 1).number == 2
 
