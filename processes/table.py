@@ -22,7 +22,7 @@ GRANIAN = (
 RELAY = "flask --app run outbox relay"
 CELERY = (
     "celery -A celery_worker.celery worker -Q notifications,mail --concurrency 2 -l INFO"
-    " --without-gossip --without-mingle"
+    " --without-gossip --without-mingle --beat"
 )
 NO_ROOT_WARNING = ["-W", "ignore:You're running the worker with superuser"]
 
@@ -41,12 +41,13 @@ class Process:
 
 def table(values: dict[str, Any]) -> list[Process]:
     """The processes that these settings ask for. Groups end one after the other, the last one first."""
+    celery = [*_python(CELERY, NO_ROOT_WARNING), "--schedule", f"{values['DATA_DIR']}/run/beat"]
     own, cold = "broadsheet", {"REMAP_SIGTERM": "SIGQUIT"}  # Celery gives back what it cannot finish
     return [
         *_redis_servers(values),
         Process("web", own, _web(values), patience=5),
         Process("relay", own, _python(RELAY), patience=5, at_once=False),
-        Process("worker", own, _python(CELERY, NO_ROOT_WARNING), patience=8, at_once=False, environment=cold),
+        Process("worker", own, celery, patience=8, at_once=False, environment=cold),
     ]
 
 

