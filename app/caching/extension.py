@@ -106,7 +106,7 @@ class CoherentCache(Cache):
                 principal = _principal() if private else None
                 owner = principal[0] if principal else None
                 flat = arguments | arguments.get("query", {}) | {PRINCIPAL: owner}
-                on = tuple(tag for tag in every if tag.applies(flat))
+                on = tuple(tag for tag in every if not isinstance(tag, When) or tag.applies(flat))
                 fill = functools.partial(_fill, view, resource, arguments, on, principal)
                 if unless is not None and unless():
                     return _owned(_serve(fill()[0], "fwd=bypass"), private)

@@ -54,10 +54,6 @@ class Family:
         """The tag, where that value is among those of the query's argument (`USERS.when("include", "author")`)."""
         return When(self, argument, value)
 
-    def applies(self, arguments: Mapping[str, Any]) -> bool:
-        """Always."""
-        return True
-
 
 @dataclass(frozen=True)
 class Member:
@@ -69,10 +65,6 @@ class Member:
     def resolve(self, arguments: Mapping[str, Any]) -> tuple[int, ...]:
         """The slots for these arguments."""
         return self.family.member(arguments[self.argument])
-
-    def applies(self, arguments: Mapping[str, Any]) -> bool:
-        """Always."""
-        return True
 
 
 @dataclass(frozen=True)
