@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import quote
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from werkzeug.datastructures import Headers
 from werkzeug.sansio.utils import host_is_trusted
 
 from app import logs, metrics
@@ -34,6 +33,12 @@ EXPOSED = (
     "Cache-Status, Deprecation, ETag, Idempotency-Replayed, Last-Modified, Link, Location, RateLimit, "
     "RateLimit-Policy, Retry-After, Sunset, WWW-Authenticate, X-Request-ID, X-Total-Count"
 )
+ALWAYS = [
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+]
+SECURE = [*ALWAYS, ("Strict-Transport-Security", "max-age=31536000")]
 NOTHING = "default-src 'none'; frame-ancestors 'none'"
 DOCS = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -55,6 +60,9 @@ class Edge:
     def __init__(self, app: WSGIApplication, config: dict[str, Any]) -> None:
         self._app = app
         self._config = config
+        origins = config["CORS_ORIGINS"]
+        self._sharing = [("Cross-Origin-Resource-Policy", "cross-origin" if origins else "same-origin")]
+        self._sharing += [("Vary", "Origin")] if origins not in ([], ["*"]) else []
         self._reading = threading.BoundedSemaphore(max(1, config["THREADS"] - THREADS_NEVER_READING))
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -127,22 +135,18 @@ class Edge:
             self._reading.release()
 
     def _complete(self, environ: WSGIEnvironment, given: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        headers = Headers(given)
-        headers["X-Request-ID"] = environ[REQUEST_ID]
-        headers["X-Content-Type-Options"] = "nosniff"
-        headers["Referrer-Policy"] = "no-referrer"
-        headers["Cross-Origin-Opener-Policy"] = "same-origin"
+        """The headers of all answers, behind those of this one, none of which is of these names."""
         docs = environ.get("PATH_INFO", "").startswith(("/api/docs", "/swaggerui"))
-        headers["Content-Security-Policy"] = DOCS if docs else NOTHING
-        if environ.get("wsgi.url_scheme") == "https":
-            headers["Strict-Transport-Security"] = "max-age=31536000"
+        headers = [
+            *given,
+            ("X-Request-ID", environ[REQUEST_ID]),
+            ("Content-Security-Policy", DOCS if docs else NOTHING),
+            *(SECURE if environ.get("wsgi.url_scheme") == "https" else ALWAYS),
+            *self._sharing,
+        ]
         if origin := self._allowed_origin(environ):
-            headers["Access-Control-Allow-Origin"] = origin
-            headers["Access-Control-Expose-Headers"] = EXPOSED
-        headers["Cross-Origin-Resource-Policy"] = "cross-origin" if self._config["CORS_ORIGINS"] else "same-origin"
-        if self._config["CORS_ORIGINS"] not in ([], ["*"]):
-            headers.add("Vary", "Origin")
-        return headers.to_wsgi_list()
+            headers += [("Access-Control-Allow-Origin", origin), ("Access-Control-Expose-Headers", EXPOSED)]
+        return headers
 
     def _allowed_origin(self, environ: WSGIEnvironment) -> str | None:
         origin, allowed = environ.get("HTTP_ORIGIN"), self._config["CORS_ORIGINS"]

@@ -1,4 +1,6 @@
-"""The README's tour is true: its commands are run against `python run.py`, and print what it shows."""
+"""The README's tour is true, in both languages, and so is the frontend developer's guide: their commands are run
+against one `python run.py`, page after page, and print what is shown.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +18,14 @@ from tests.servers import ROOT, wait_for
 from tests.system.test_run import Instance
 
 END = "--- end of an answer ---"
+PAGES = ("README.md", "docs/guides/frontend.md")
+ORIGIN = "http://localhost:5173"  # the guide's frontend
 
 
-def tour():
-    """The commands of the README's console blocks, each with what is shown below it."""
+def tour(page):
+    """The commands of the page's console blocks, each with what is shown below it."""
     steps = []
-    for block in re.findall(r"```console\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL):
+    for block in re.findall(r"```console\n(.*?)```", (ROOT / page).read_text(), re.DOTALL):
         for line in block.splitlines():
             if line.startswith("$ "):
                 steps.append((line[2:], []))
@@ -36,13 +40,22 @@ def matches(shown, printed):
     return re.fullmatch(pattern, printed.strip(), re.DOTALL) is not None
 
 
+def blocks(page):
+    """The page's blocks of code, as they stand."""
+    return re.findall(r"^```.*?^```$", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
+
+
+def test_the_chinese_readme_makes_the_same_tour():
+    assert blocks("README.zh.md") == blocks("README.md")
+
+
 @pytest.mark.skipif(BACKEND != "sqlite", reason="the tour is that of the embedded SQLite, whatever TEST_DATABASE")
-def test_the_tour_prints_what_the_readme_shows():
+def test_the_tour_and_the_frontend_guide_print_what_they_show():
     assert shutil.which("curl"), "the tour is made with curl: install it (apt-get install curl)"
-    steps = tour()
-    assert len(steps) > 10
+    assert all(len(tour(page)) > 10 for page in PAGES)
+    steps = [step for page in PAGES for step in tour(page)]
     with tempfile.TemporaryDirectory(prefix="bs-tour-") as folder:
-        instance = Instance(Path(folder, "log"), DATA_DIR=f"{folder}/var")
+        instance = Instance(Path(folder, "log"), DATA_DIR=f"{folder}/var", CORS_ORIGINS=ORIGIN)
         try:
             wait_for(instance.is_whole, 60)
             script = "\n".join(f"{command}\necho '{END}'" for command, _ in steps)
