@@ -1,4 +1,4 @@
-"""The operator's commands: `flask --app run users|posts|cache|outbox|import|seed …`."""
+"""The operator's commands: `flask --app run users|posts|cache|outbox|import|seed|doctor …`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flask.cli import AppGroup, with_appcontext
 from marshmallow import ValidationError, fields, validate
 from sqlalchemy.exc import SQLAlchemyError
 
-from app import relay
+from app import doctor, relay
 from app.caching import triggers
 from app.errors import Problem
 from app.extensions import db
@@ -200,9 +200,20 @@ def seed(posts: int, users: int, seed: int) -> None:
     click.echo(f"{posts} posts of {users} users; their passwords nobody knows")
 
 
+@click.command("doctor", cls=Command)
+@with_appcontext
+def examine() -> None:
+    """Examine all that Broadsheet stands on; where anything is BAD the exit status is 1."""
+    ill = False
+    for is_bad, line in doctor.examine():
+        click.echo(line)
+        ill |= is_bad
+    raise SystemExit(int(ill))
+
+
 def init_app(app: Flask) -> None:
     """Register the commands."""
-    for command in (users_group, posts_group, cache_group, outbox_group, import_posts, seed):
+    for command in (users_group, posts_group, cache_group, outbox_group, import_posts, seed, examine):
         app.cli.add_command(command)
 
 

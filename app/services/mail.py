@@ -38,18 +38,30 @@ def send(address: str, subject: str, text: str, key: str) -> None:
         _to_file(Path(config["DATA_DIR"]) / "mail", key, message)
 
 
-def _by_smtp(url: str, message: EmailMessage) -> None:
+def connected(url: str) -> smtplib.SMTP:
+    """A connection to the server that `SMTP_URL` names, encrypted and logged in as it says; for the caller to close.
+
+    :raises OSError: there is none.
+    """
     parts = urlsplit(url)
     host = parts.hostname or "localhost"
     if parts.scheme == "smtps":
         server: smtplib.SMTP = smtplib.SMTP_SSL(host, parts.port or 465, timeout=TIMEOUT_SECONDS, context=_trust())
     else:
         server = smtplib.SMTP(host, parts.port or 25, timeout=TIMEOUT_SECONDS)
-    with closing(server):
+    try:
         if parse_qs(parts.query).get("starttls") == ["1"]:
             server.starttls(context=_trust())
         if parts.username:
             server.login(unquote(parts.username), unquote(parts.password or ""))
+    except BaseException:
+        server.close()
+        raise
+    return server
+
+
+def _by_smtp(url: str, message: EmailMessage) -> None:
+    with closing(connected(url)) as server:
         server.send_message(message)
         with suppress(OSError):  # it was taken, whatever comes now
             server.quit()
