@@ -269,3 +269,9 @@ def test_a_disk_that_fills_is_told_in_time(app, monkeypatch, total, free, level)
     line = app.test_cli_runner().invoke(args=["doctor"]).stdout.splitlines()[-1]
     assert line.split()[:2] == [level, "disk"]
     assert ("-> make room" in line) == (level != "ok")
+
+
+def test_the_page_for_the_operator_shows_each_part():
+    page = (ROOT / "docs/operating.md").read_text()
+    shown = page.partition("$ flask --app run doctor\n")[2].partition("```")[0]
+    assert [line.split()[1] for line in shown.splitlines()] == PARTS
