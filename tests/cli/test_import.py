@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 
 import pytest
+from sqlalchemy import event
 
+from app.extensions import db
 from app.services import imports
+from tests.conftest import BACKEND
 
 TOML = """+++
 path = "inside/2021/07/02/steering"
@@ -174,3 +177,26 @@ def test_a_write_that_fails_leaves_no_half_of_a_post(folder, make_user, refused,
     make_user(username="editor")
     assert "No space left on device" in refused("import", str(folder), "--as", "editor")
     assert sql("SELECT count(*) FROM posts")[0][0] == 0
+
+
+@pytest.mark.skipif(BACKEND == "postgresql", reason="its disk is not ours to fill")
+def test_a_disk_that_fills_stops_it_between_two_posts_and_a_second_run_goes_on(app, tmp_path, take, refused, sql):
+    for n in range(3):
+        (tmp_path / f"{n}.md").write_text(f"---\ntitle: Post {n}\ndate: 2020-01-01\n---\n{'word ' * 20_000}")
+    ((pages,),) = sql("PRAGMA page_count")
+
+    def bound(connection, record):
+        connection.execute(f"PRAGMA max_page_count = {pages + 40}")  # of 4 kB: one post of 100 kB, not two
+
+    with app.app_context():
+        db.engine.dispose()
+        event.listen(db.engine, "connect", bound)
+        try:
+            said = refused("import", str(tmp_path), "--as", "editor")
+        finally:
+            event.remove(db.engine, "connect", bound)
+            db.engine.dispose()
+    assert "database or disk is full" in said
+    assert sql("SELECT title, length(content) FROM posts") == [("Post 0", 99_999)]
+    assert "2 taken, 0 changed, 1 unchanged" in take(tmp_path)
+    assert sql("SELECT count(*) FROM posts") == [(3,)]
