@@ -8,7 +8,7 @@ from html import escape
 
 from benchmarks.report import Line
 
-ROW, LEFT, WIDTH, TOP = 22, 470, 420, 64
+ROW, LEFT, WIDTH, TOP = 22, 520, 420, 64
 COLOURS = {"better": "#2a7f4f", "worse": "#b5532a", "line": "#999", "text": "#222"}
 
 
