@@ -240,7 +240,7 @@ def _derived(values: dict[str, Any]) -> dict[str, Any]:
         "REDIS_URL": redis_url,
         "BROKER_URL": broker,
         "CACHE_REDIS_URL": values["CACHE_REDIS_URL"] or redis_url,
-        "METRICS_DIR": values["METRICS_DIR"] or f"{data}/run/metrics",
+        "METRICS_DIR": values["METRICS_DIR"] or f"{data}/metrics",
         "SQLALCHEMY_DATABASE_URI": re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", database),
         "ACCESS_TOKEN_LIFETIMES": {
             "v1": timedelta(hours=values["V1_TOKEN_HOURS"]),

@@ -41,7 +41,7 @@ class Process:
 
 def table(values: dict[str, Any]) -> list[Process]:
     """The processes that these settings ask for. Groups end one after the other, the last one first."""
-    celery = [*_python(CELERY, NO_ROOT_WARNING), "--schedule", f"{values['DATA_DIR']}/run/beat"]
+    celery = [*_python(CELERY, NO_ROOT_WARNING), "--schedule", f"{values['DATA_DIR']}/beat"]
     own, cold = "broadsheet", {"REMAP_SIGTERM": "SIGQUIT"}  # Celery gives back what it cannot finish
     return [
         *_redis_servers(values),

@@ -171,7 +171,7 @@ def test_a_process_that_dies_is_started_again_and_that_is_said(running: Instance
 
 def test_no_child_of_a_dead_process_lives_on(running: Instance) -> None:
     orphans = running.child("web").children() + running.child("worker").children()
-    assert len(orphans) == 4
+    assert len(orphans) == 5  # granian's two, Celery's two and its beat
     ready = running.said.count(" ready.")
     for name in ("web", "worker"):
         running.child(name).kill()
@@ -227,7 +227,7 @@ def test_killing_the_parent_outright_leaves_nothing_alive_and_the_next_start_ans
 
 def ends_cleanly(instance: Instance, number: signal.Signals) -> None:
     descendants = instance.descendants()
-    assert len(descendants) == 9  # two Redis, granian and its two workers, the relay, Celery and its two
+    assert len(descendants) == 10  # two Redis, granian and its two workers, the relay, Celery with its two and beat
     instance.process.send_signal(number)
     assert instance.process.wait(10) == 0
     assert not alive(descendants)
