@@ -37,7 +37,6 @@ OF_THE_CHECK = ("sqlite_master", "pg_trigger", "to_regclass", "cache_generations
 ONCE = (
     *(
         "browser",
-        "contract/test_bravado.py",
         "contract/test_typescript.py",
         "laws/test_house.py",
         "laws/test_swagger.py",

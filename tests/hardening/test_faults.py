@@ -9,7 +9,7 @@ import time
 
 import psycopg
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import event, make_url
 
 from app.extensions import db
 from app.services import posts
@@ -74,9 +74,24 @@ def test_while_the_triggers_differ_it_is_degraded_and_not_down(client, app, sql)
     assert (answer.json["status"], answer.json["parts"]["database"]) == ("degraded", "triggers differ")
 
 
+def _only_read(app):
+    def refuse(connection, record):
+        connection.execute("PRAGMA query_only = ON")
+
+    with app.app_context():
+        db.engine.dispose()
+        event.listen(db.engine, "connect", refuse)
+        yield
+        event.remove(db.engine, "connect", refuse)
+        db.engine.dispose()
+
+
 @pytest.fixture
 def read_only(app, sql):
-    """The database as a standby is after a fail-over: it reads, and refuses to write."""
+    """The database as a standby is after a fail-over, or SQLite's on a disk mounted read-only: it refuses to write."""
+    if BACKEND == "sqlite":
+        yield from _only_read(app)
+        return
     name = make_url(app.config["SQLALCHEMY_DATABASE_URI"]).database
     sql(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     with app.app_context():
@@ -92,7 +107,6 @@ def read_only(app, sql):
         db.engine.dispose()
 
 
-@pytest.mark.skipif(BACKEND != "postgresql", reason="SQLite has no standby")
 def test_a_database_that_only_reads_answers_reads_and_refuses_writes_for_now(make_user, as_user, client, request):
     alice = as_user(make_user())
     request.getfixturevalue("read_only")
@@ -148,12 +162,15 @@ def test_when_the_database_is_back_it_goes_on_without_a_restart(client, make_use
     assert client.get("/api/v1/users").status_code == 200
 
 
-@pytest.mark.skipif(BACKEND != "sqlite", reason="PostgreSQL has many writers at a time")
 def test_behind_a_writer_that_never_ends_reads_go_on_and_a_write_is_503(client, as_user, make_user, app, environ):
     hers = as_user(make_user())
     client.get("/api/v1/posts")
-    writer = sqlite3.connect(environ["DATABASE_URL"].removeprefix("sqlite:///"), isolation_level=None)
-    writer.execute("BEGIN IMMEDIATE")
+    if BACKEND == "sqlite":
+        writer = sqlite3.connect(environ["DATABASE_URL"].removeprefix("sqlite:///"), isolation_level=None)
+        writer.execute("BEGIN IMMEDIATE")
+    else:
+        writer = psycopg.connect(environ["DATABASE_URL"])
+        writer.execute("LOCK TABLE posts IN SHARE ROW EXCLUSIVE MODE")
     try:
         assert client.get("/api/v1/posts").status_code == 200
         began = time.monotonic()

@@ -11,9 +11,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-import pytest
-
-from tests.conftest import BACKEND
 from tests.servers import ROOT, wait_for
 from tests.system.test_run import Instance
 
@@ -49,7 +46,6 @@ def test_the_chinese_readme_makes_the_same_tour():
     assert blocks("README.zh.md") == blocks("README.md")
 
 
-@pytest.mark.skipif(BACKEND != "sqlite", reason="the tour is that of the embedded SQLite, whatever TEST_DATABASE")
 def test_the_tour_and_the_frontend_guide_print_what_they_show():
     assert shutil.which("curl"), "the tour is made with curl: install it (apt-get install curl)"
     assert all(len(tour(page)) > 10 for page in PAGES)
