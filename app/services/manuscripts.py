@@ -25,6 +25,7 @@ from app.models.post import (
     TAG_LENGTH,
     TITLE_LENGTH,
 )
+from app.services.tags import spelled
 
 SUFFIXES = (".md", ".markdown")
 LARGEST_FILE = 4 * CONTENT_LENGTH + 100_000  # bytes
@@ -176,8 +177,8 @@ def _short(text: str, length: int, name: str, changes: list[str]) -> str:
 
 
 def _tags(words: list[str], changes: list[str]) -> tuple[str, ...]:
-    names = [word.replace(",", " ").casefold()[:TAG_LENGTH].strip() for word in words]
-    distinct = tuple(dict.fromkeys(name for name in names if name))
+    names = [spelled(word.replace(",", " "))[:TAG_LENGTH].strip() for word in words]
+    distinct = tuple(dict.fromkeys(name for name in names if name and name.isprintable()))
     if len(distinct) > MOST_TAGS:
         changes.append(f"the first {MOST_TAGS} of {len(distinct)} tags")
     return distinct[:MOST_TAGS]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 from sqlalchemy import func, select
@@ -9,6 +10,12 @@ from sqlalchemy import func, select
 from app.models import Post, PostTag
 from app.services.page import Page, Place
 from app.services.posts import LIVE
+
+
+def spelled(text: str) -> str:
+    """A tag in its one spelling, whatever the text's case, width and blanks: NFKC and casefold (Unicode §3.13)."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return " ".join(unicodedata.normalize("NFKC", folded).split())  # else a name sent back may become another
 
 
 def tags(limit: int, cursor: Place | None, total: bool) -> Page:

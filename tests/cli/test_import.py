@@ -70,6 +70,15 @@ def test_toml_and_yaml_become_posts(folder, take, client, app):
     assert yaml["published_at"] == "2020-02-03T02:05:06.000000Z"
 
 
+@pytest.mark.parametrize("written", ["Ｒｕｓｔ ＵＩ", "RUST  ui", "rust\u00a0ui"])
+def test_a_tag_is_found_however_it_was_written(tmp_path, take, client, written):
+    """As one that came through the API: one spelling for both."""
+    (tmp_path / "tagged.md").write_text(f"---\ntitle: Tagged\ndate: 2020-01-01\ntags: ['{written}']\n---\nwords")
+    take(tmp_path)
+    (found,) = client.get("/api/v2/posts", query_string={"tag": written}).json["items"]
+    assert found["tags"] == ["rust ui"]
+
+
 def test_a_second_run_changes_nothing(folder, take, sql):
     take(folder)
     before = sql("SELECT * FROM posts"), sql("SELECT * FROM post_tags"), sql("SELECT * FROM post_aliases")

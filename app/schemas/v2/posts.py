@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validate
@@ -21,6 +20,7 @@ from app.schemas.base import BIGGEST_ID, IfLoaded, Instant, Names, Sort, Text, T
 from app.schemas.v2 import SchemaV2
 from app.schemas.v2.pages import PageQueryV2, page_of
 from app.schemas.v2.users import AuthorV2
+from app.services.tags import spelled
 
 FIELDS = (
     *("id", "title", "summary", "content", "category", "tags", "author_id", "byline", "draft"),
@@ -42,9 +42,7 @@ class TagName(Text):
         super().__init__(low=1, high=TAG_LENGTH, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        text = super()._deserialize(value, attr, data, **kwargs)
-        folded = unicodedata.normalize("NFKC", text).casefold()
-        name = " ".join(unicodedata.normalize("NFKC", folded).split())  # else a name sent back may become another
+        name = spelled(super()._deserialize(value, attr, data, **kwargs))
         if "," in name or not name.isprintable():
             raise ValidationError("must be one line without commas")
         return name
