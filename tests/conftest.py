@@ -37,6 +37,7 @@ OF_THE_CHECK = ("sqlite_master", "pg_trigger", "to_regclass", "cache_generations
 ONCE = (
     *(
         "browser",
+        "contract/test_bravado.py",
         "contract/test_typescript.py",
         "laws/test_house.py",
         "laws/test_swagger.py",
