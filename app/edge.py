@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import logging
 import re
 import threading
@@ -24,6 +25,7 @@ LONGEST_TARGET = 4096  # bytes of path and query
 LONGEST_HEADERS = 16_384  # bytes of all together
 LONGEST_HEADER = 8192
 MOST_HEADERS = 100
+MOST_HOSTS = 1000  # spellings that are known to be good: names with ports
 FAR_OVER = 4  # times the limit: a body up to here is read to its end, or its sender would meet a reset, not the answer
 THREADS_NEVER_READING = 2  # of each process: there is no way to stop a read() of a body that never comes
 PATIENCE_SECONDS = 1.0
@@ -63,17 +65,22 @@ class Edge:
         origins = config["CORS_ORIGINS"]
         self._sharing = [("Cross-Origin-Resource-Policy", "cross-origin" if origins else "same-origin")]
         self._sharing += [("Vary", "Origin")] if origins not in ([], ["*"]) else []
+        self._tails: dict[tuple[bool, bool, str | None], list[tuple[str, str]]] = {}
+        self._known_hosts: set[str] = set()
+        self._process, self._requests = uuid.uuid4().hex[:16], itertools.count(1)
         self._reading = threading.BoundedSemaphore(max(1, config["THREADS"] - THREADS_NEVER_READING))
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         began = time.perf_counter()
-        given = environ.get("HTTP_X_REQUEST_ID", "")
-        environ[REQUEST_ID] = given if OUR_REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        given = environ.get("HTTP_X_REQUEST_ID")
+        if not given or not OUR_REQUEST_ID.fullmatch(given):
+            given = f"{self._process}{next(self._requests):016x}"
+        environ[REQUEST_ID] = given
         about = logs.request_id.set(environ[REQUEST_ID])
 
         def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Callable[[bytes], object]:
-            self._note(environ, status, headers, time.perf_counter() - began)
+            self._note(environ, status, time.perf_counter() - began)
             return start_response(status, self._complete(environ, headers), *rest)
 
         try:
@@ -90,6 +97,16 @@ class Edge:
 
     def _check(self, environ: WSGIEnvironment) -> None:
         """Refuse what is beyond the bounds (HARDENING F10, F16, F17), and read the body: its length is known."""
+        if len(environ) > MOST_HEADERS or sum([len(v) for v in environ.values() if type(v) is str]) > LONGEST_TARGET:
+            self._check_bounds(environ)
+        host = environ.get("HTTP_HOST", "")
+        if host not in self._known_hosts:
+            environ["HTTP_HOST"] = self._checked(host)  # Flask compares it once more, as it is
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD", "OPTIONS"):
+            self._read_body(environ)
+
+    def _check_bounds(self, environ: WSGIEnvironment) -> None:
+        """Look closely, where all that was said together is more than the least of the bounds."""
         headers = [(k, v) for k, v in environ.items() if k.startswith(("HTTP_", "CONTENT_")) and isinstance(v, str)]
         if len(environ.get("PATH_INFO", "")) + len(environ.get("QUERY_STRING", "")) > LONGEST_TARGET:
             raise Refused(414, "uri_too_long", "The address is too long")
@@ -97,12 +114,15 @@ class Edge:
             raise Refused(431, "headers_too_large", "The headers are too large")
         if any(len(v) > LONGEST_HEADER for _, v in headers):
             raise Refused(431, "headers_too_large", "A header is too large")
-        host = environ.get("HTTP_HOST", "")
-        if not HOST.fullmatch(host) or not host_is_trusted(host.lower(), self._config["TRUSTED_HOSTS"]):
+
+    def _checked(self, host: str) -> str:
+        """The host in lower case, if it is one of ours."""
+        lower = host.lower()
+        if not HOST.fullmatch(host) or not host_is_trusted(lower, self._config["TRUSTED_HOSTS"]):
             raise Malformed("This host is not answered for", code="untrusted_host")
-        environ["HTTP_HOST"] = host.lower()  # Flask compares it once more, as it is
-        if environ["REQUEST_METHOD"] not in ("GET", "HEAD", "OPTIONS"):
-            self._read_body(environ)
+        if host == lower and len(self._known_hosts) < MOST_HOSTS:
+            self._known_hosts.add(host)
+        return lower
 
     def _read_body(self, environ: WSGIEnvironment) -> None:
         if environ.get("HTTP_CONTENT_ENCODING", "identity").lower() not in ("", "identity"):
@@ -136,15 +156,19 @@ class Edge:
 
     def _complete(self, environ: WSGIEnvironment, given: list[tuple[str, str]]) -> list[tuple[str, str]]:
         """The headers of all answers, behind those of this one, none of which is of these names."""
-        docs = environ.get("PATH_INFO", "").startswith(("/api/docs", "/swaggerui"))
-        headers = [
-            *given,
-            ("X-Request-ID", environ[REQUEST_ID]),
-            ("Content-Security-Policy", DOCS if docs else NOTHING),
-            *(SECURE if environ.get("wsgi.url_scheme") == "https" else ALWAYS),
-            *self._sharing,
-        ]
-        if origin := self._allowed_origin(environ):
+        docs = environ["PATH_INFO"].startswith(("/api/docs", "/swaggerui"))
+        origin = self._allowed_origin(environ) if "HTTP_ORIGIN" in environ else None
+        kind = (docs, environ.get("wsgi.url_scheme") == "https", origin)
+        tail = self._tails.get(kind)
+        if tail is None:
+            tail = self._tails[kind] = self._tail(*kind)
+        return [*given, ("X-Request-ID", environ[REQUEST_ID]), *tail]
+
+    def _tail(self, docs: bool, secure: bool, origin: str | None) -> list[tuple[str, str]]:
+        """The same for all such answers."""
+        policy = ("Content-Security-Policy", DOCS if docs else NOTHING)
+        headers = [policy, *(SECURE if secure else ALWAYS), *self._sharing]
+        if origin:
             headers += [("Access-Control-Allow-Origin", origin), ("Access-Control-Expose-Headers", EXPOSED)]
         return headers
 
@@ -166,15 +190,16 @@ class Edge:
             ("Access-Control-Max-Age", "600"),
         ]
 
-    def _note(self, environ: WSGIEnvironment, status: str, headers: list[tuple[str, str]], seconds: float) -> None:
+    def _note(self, environ: WSGIEnvironment, status: str, seconds: float) -> None:
         """Log and count the answer."""
-        cache_status = next((value for name, value in headers if name == "Cache-Status"), None)
-        metrics.count(environ, status, cache_status, seconds)
+        metrics.count(environ, status, seconds)
+        if not log.isEnabledFor(logging.INFO):
+            return
         said = {
             "method": environ["REQUEST_METHOD"][:16],
             "path": quote(environ.get("PATH_INFO", ""), safe="/:"),  # CR and LF too: one request, one line
             "status": int(status[:3]),
             "milliseconds": round(seconds * 1000, 1),
-            "cache_status": cache_status or "-",
+            "cache": environ.get(metrics.OUTCOME, "-"),
         }
         log.info("%s %s %s %sms %s", *said.values(), extra={"fields": said})

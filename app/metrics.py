@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import threading
 import time
+from collections import Counter as Tally
+from collections import deque
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,10 @@ from sqlalchemy.engine import Engine
 from app import logs
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # the library's own variable, which it reads when it is imported: so it is, late
-ROUTE = "broadsheet.route"  # the environ's key
+ROUTE = "broadsheet.route"  # the environ's keys
+OUTCOME = "broadsheet.outcome"  # of the cache: a hit, or why it was none
+NEAR = "hit near"
+WRITE_SECONDS = 0.5
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -30,7 +36,9 @@ class Meters:
         folder()
         kept = CollectorRegistry()  # what is shown comes from the files of all processes, never from here
         labels = ("method", "route", "status")
-        self.requests = Histogram("broadsheet_request_seconds", "Answers.", labels, registry=kept, buckets=SECONDS)
+        self.requests = Counter("broadsheet_requests", "Answers.", labels, registry=kept)
+        made = "Answers but for near hits, which take microseconds."
+        self.seconds = Histogram("broadsheet_request_seconds", made, labels, registry=kept, buckets=SECONDS)
         self.cache = Counter("broadsheet_cache", "What a cached route did.", ("route", "outcome"), registry=kept)
         self.sql = Histogram("broadsheet_sql_seconds", "SQL made for requests.", registry=kept, buckets=SECONDS)
 
@@ -46,13 +54,50 @@ def forget(folder: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def count(environ: dict[str, Any], status: str, cache_status: str | None, seconds: float) -> None:
+class Hits:
+    """Near hits, counted in memory and written down twice a second: to write down each costs more than the hit."""
+
+    def __init__(self) -> None:
+        self._hits: deque[tuple[str, str, str]] = deque()
+        self._due = False
+
+    def count(self, method: str, route: str, status: str) -> None:
+        """Count one. A thread writes it down, and ends."""
+        self._hits.append((method, route, status))
+        if not self._due:
+            self._due = True
+            timer = threading.Timer(WRITE_SECONDS, self.write)
+            timer.daemon = True
+            timer.start()
+
+    def write(self) -> None:
+        """Write down what was counted."""
+        self._due = False
+        tally: Tally[tuple[str, str, str]] = Tally()
+        with contextlib.suppress(IndexError):
+            while True:
+                tally[self._hits.popleft()] += 1
+        with contextlib.suppress(OSError):
+            for (method, route, status), number in tally.items():
+                meters().requests.labels(method, route, status).inc(number)
+                meters().cache.labels(route, NEAR).inc(number)
+
+
+hits = Hits()
+
+
+def count(environ: dict[str, Any], status: str, seconds: float) -> None:
     """Count an answer. A disk that is full, or a folder that is not ours, costs the count and not the answer."""
-    method, route = environ["REQUEST_METHOD"], environ.get(ROUTE, "-")
+    method, route, outcome = environ["REQUEST_METHOD"], environ.get(ROUTE, "-"), environ.get(OUTCOME)
+    if outcome == NEAR:
+        hits.count(method, route, status[:3])
+        return
+    labels = (method if method in METHODS else "-", route, status[:3])
     with contextlib.suppress(OSError):
-        meters().requests.labels(method if method in METHODS else "-", route, status[:3]).observe(seconds)
-        if cache_status:
-            meters().cache.labels(route, _outcome(cache_status)).inc()
+        meters().requests.labels(*labels).inc()
+        meters().seconds.labels(*labels).observe(seconds)
+        if outcome:
+            meters().cache.labels(route, outcome).inc()
 
 
 def folder() -> str:
@@ -60,15 +105,6 @@ def folder() -> str:
     folder = os.environ[FOLDER]
     Path(folder).mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def _outcome(cache_status: str) -> str:
-    """`hit near`, `hit far`, `collapsed`, or why it was no hit (RFC 9211)."""
-    parts = [part.strip().partition("=") for part in cache_status.split(";")[1:]]
-    said = {name: value for name, _, value in parts}
-    if "hit" in said:
-        return f"hit {said.get('detail', '')}"
-    return "collapsed" if "collapsed" in said else said.get("fwd", "-")
 
 
 @event.listens_for(Engine, "before_cursor_execute")

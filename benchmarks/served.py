@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,6 +29,19 @@ def uncached() -> Any:
 
     app = create_app(os.environ)
     app.extensions["coherence"].flights = SimpleNamespace(join=lambda key, compute: compute())
+    return app
+
+
+def bare() -> Any:
+    """The bytes of the file BODY, and nothing else: the most that any WSGI application can do on this server."""
+    _tie()
+    body = Path(os.environ["BODY"]).read_bytes()
+    headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", headers)
+        return [body]
+
     return app
 
 

@@ -130,6 +130,11 @@ def tutorial(environ: Mapping[str, str], **options: Any) -> Web:
     return Web("benchmarks.served:tutorial", environ, **options)
 
 
+def bare(body: Path, **options: Any) -> Web:
+    """A bare WSGI application that gives these bytes."""
+    return Web("benchmarks.served:bare", {"BODY": str(body)}, **options)
+
+
 def rival(environ: Mapping[str, str], **options: Any) -> Web:
     """FastAPI."""
     return Web("benchmarks.served:rival", environ, interface="asgi", **options)

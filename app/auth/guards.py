@@ -66,7 +66,9 @@ class Guards:
 
     def login_required(self, view: View) -> View:
         """Let in who shows a valid access token of a living session: 401 else (RFC 6750)."""
-        return _guarded(view, "login", self.authenticate)
+        guarded = _guarded(view, "login", self.authenticate)
+        guarded.audiences = self._audiences  # type: ignore[attr-defined]  # the cache's front asks no guard
+        return guarded
 
     def admin_required(self, view: View) -> View:
         """Let in admins: 401 without a valid token, 403 for others."""

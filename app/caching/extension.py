@@ -7,61 +7,27 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, current_app, request
 from flask_caching import Cache
-from sqlalchemy import make_url
 
+from app import metrics
 from app.auth import PRINCIPALS, assume, current_session_id, current_user_id
-from app.caching import audit, clean, triggers
-from app.caching.entry import LARGEST_BODY, Entry, entry_of, etag_of
-from app.caching.flight import Flights, Result
-from app.caching.generations import Generations, source_for
-from app.caching.near import NearCache
-from app.caching.principals import RememberedPrincipals
+from app.caching import audit, clean
+from app.caching.coherence import Coherence
+from app.caching.entry import LARGEST_BODY, PUBLIC, Entry, entry_of, etag_of, unchanged
+from app.caching.flight import Result
+from app.caching.front import ADDRESS_BYTES, Address, Front
+from app.caching.generations import Generations
 from app.caching.tags import Family, Member, Tag, When, slots_of
-from app.caching.variant import text_of, variant_of
+from app.caching.variant import key_of, text_of, variant_of
 from app.caching.warming import WARMING, warm
-from app.extensions import db
 from app.services.atomic import begin_read
 
 log = logging.getLogger(__name__)
-CHECK_EVERY_SECONDS = 10.0
 PRINCIPAL = "principal"  # the argument by which a tag names who asks
 Refusal = str  # why an answer was not kept, as Cache-Status says it
-
-
-class Coherence:
-    """What one app keeps: its near cache, its source of generations, its flights, and whether triggers are right."""
-
-    def __init__(self, app: Flask) -> None:
-        self.near = NearCache(app.config["CACHE_THRESHOLD"], app.config["CACHE_NEAR_BYTES"])
-        self.source = source_for(make_url(app.config["SQLALCHEMY_DATABASE_URI"]))
-        self.flights = Flights()
-        self.release = _release()
-        self._sound = False
-        self._check_at = 0.0
-
-    def is_sound(self) -> bool:
-        """Whether the database moves generations as the page says; asked every CHECK_EVERY_SECONDS by one request."""
-        if time.monotonic() >= self._check_at:
-            self._check_at = time.monotonic() + CHECK_EVERY_SECONDS
-            with db.engine.connect() as connection:
-                faults = triggers.faults(connection)
-            for fault in faults:
-                log.error("nothing is cached: %s", fault)
-            self._sound = not faults
-        return self._sound
-
-    def current(self, slots: tuple[int, ...]) -> Generations | None:
-        """The present generations; None when they cannot be known, and then nothing may be served or kept."""
-        return self.source.read(slots) if self.is_sound() else None
-
-    def check_now(self) -> None:
-        """Let the next request ask."""
-        self._check_at = 0.0
 
 
 class CoherentCache(Cache):
@@ -75,7 +41,8 @@ class CoherentCache(Cache):
         """Bind to the app. The far cache is Flask-Caching's backend, `CACHE_TYPE`."""
         super().init_app(app, config)
         coherence = app.extensions["coherence"] = Coherence(app)
-        app.extensions[PRINCIPALS] = RememberedPrincipals(coherence.current, app.config["CACHE_THRESHOLD"])
+        app.extensions[PRINCIPALS] = coherence.principals
+        app.wsgi_app = Front(app.wsgi_app, coherence)  # type: ignore[method-assign]
         app.after_request(warm)
 
     def cached(  # type: ignore[override]
@@ -111,8 +78,12 @@ class CoherentCache(Cache):
                 if unless is not None and unless():
                     return _owned(_serve(fill()[0], "fwd=bypass"), private)
                 keep = functools.partial(self._kept, timeout, response_filter, owner)
-                key = _key(owner, make_cache_key(**arguments) if make_cache_key else variant_of(arguments))
-                return _owned(self._answer(key, owner, slots_of(on, flat), fill, keep), private)
+                variant = make_cache_key(**arguments) if make_cache_key else variant_of(arguments)
+                key = key_of(request.endpoint, owner, variant)
+                response = self._answer(key, owner, slots_of(on, flat), fill, keep)
+                if unless is None and response.status_code in (200, 304):
+                    _remember_address(resource, private, variant)
+                return _owned(response, private)
 
             answer.tags, answer.private = every, private  # type: ignore[attr-defined]
             return answer
@@ -133,20 +104,20 @@ class CoherentCache(Cache):
         if generations is None:
             return _serve(fill()[0], "fwd=bypass; detail=generations")
         former = coherence.near.get(key)  # 2
-        if former is not None and former.fits(key, owner, generations):
+        if former is not None and former.fits(key, owner, slots, generations):
             return _serve_entry(former, "near")
         far_key = f"{key}:{coherence.release}:{_digest(generations)}"
         entry = None if WARMING in request.environ else Entry.from_bytes(self._far("get", far_key))  # 3
-        if entry is not None and entry.fits(key, owner, generations):
-            coherence.near.put(entry)
+        if entry is not None and entry.fits(key, owner, slots, generations):
+            coherence.keep(entry)
             return _serve_entry(entry, "far")
 
         def compute() -> Result:  # 4
             landed = coherence.near.get(key)
-            if landed is not None and landed.fits(key, owner, generations):  # a flight that ended since step 2
+            if landed is not None and landed.fits(key, owner, slots, generations):  # a flight that ended since step 2
                 return None, None, landed
             response, refusal = fill()
-            return response, refusal, None if refusal else keep(response, key, generations, far_key)
+            return response, refusal, None if refusal else keep(response, key, slots, generations, far_key)
 
         response, refusal, entry = coherence.flights.join((key, generations), compute)
         if response is None:
@@ -162,6 +133,7 @@ class CoherentCache(Cache):
         owner: int | None,
         response: Response,
         key: str,
+        slots: tuple[int, ...],
         generations: Generations,
         far_key: str,
     ) -> Entry | None:
@@ -171,8 +143,8 @@ class CoherentCache(Cache):
         if len(response.get_data()) > LARGEST_BODY or (response_filter and not response_filter(response)):
             return None
         seconds = getattr(response, "timeout", None) or timeout or current_app.config["CACHE_DEFAULT_TIMEOUT"]
-        entry = entry_of(response, key, owner, generations, seconds)
-        current_app.extensions["coherence"].near.put(entry)
+        entry = entry_of(response, key, owner, slots, generations, seconds)
+        current_app.extensions["coherence"].keep(entry)
         self._far("set", far_key, entry.to_bytes(), timeout=int(seconds))
         return entry
 
@@ -190,16 +162,18 @@ def _principal() -> tuple[int, str]:
     return current_user_id(), current_session_id()
 
 
-def _key(owner: int | None, variant: str) -> str:
-    return f"{request.endpoint}:{'' if owner is None else f'user={owner}:'}{variant}"
-
-
-def _release() -> str:
-    """A digest of our code: in a rolling deploy no release serves the JSON of another."""
-    digest = hashlib.blake2b(digest_size=4)
-    for path in sorted(Path(__file__).parent.parent.rglob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+def _remember_address(resource: Any, private: bool, variant: str) -> None:
+    """Let the front find it. What a stricter guard than a login stands before always goes through it."""
+    guard = getattr(resource.get, "guard", "public")
+    if guard != ("login" if private else "public"):
+        return
+    audiences = resource.get.audiences if private else None
+    rule, environ = request.url_rule, request.environ
+    address = Address(rule.rule if rule else "-", request.endpoint or "", variant, audiences)
+    at = (environ["PATH_INFO"], environ.get("QUERY_STRING", ""))
+    coherence: Coherence = current_app.extensions["coherence"]
+    if coherence.addresses.get(at) != address:
+        coherence.addresses.put(at, address, sum(map(len, at)) + len(variant) + ADDRESS_BYTES)
 
 
 def _digest(generations: Generations) -> str:
@@ -238,28 +212,36 @@ def _owned(response: Response, private: bool) -> Response:
 
 
 def _serve_entry(entry: Entry, detail: str, collapsed: bool = False) -> Response:
+    coherence: Coherence = current_app.extensions["coherence"]
+    answer = coherence.answer(entry, request.headers.get("Accept-Encoding", ""))
+    known = request.headers.get("If-None-Match")
+    if known and unchanged(entry.etag, known):
+        response = Response(status=304, headers=answer.not_modified)
+        del response.headers["Content-Type"]
+    else:
+        response = Response(answer.body, headers=answer.headers)
     status = f"hit; ttl={int(entry.expires_at - time.time())}; detail={detail}"
-    response = Response(entry.body, headers=dict(entry.headers))
-    return _conditional(response, entry.etag, "fwd=uri-miss; collapsed" if collapsed else status)
+    return _told(
+        response, "fwd=uri-miss; collapsed" if collapsed else status, "collapsed" if collapsed else f"hit {detail}"
+    )
 
 
 def _serve(response: Response, status: str) -> Response:
-    """An answer that was computed for this request."""
+    """An answer that was computed for this request, or 304."""
     if response.status_code != 200 or response.is_streamed:
         return response
-    return _conditional(response, response.headers.get("ETag") or etag_of(response.get_data()), status)
-
-
-def _conditional(response: Response, etag: str, status: str) -> Response:
-    """The answer, or 304 where If-None-Match fits (RFC 9110 §13.1.2). Last-Modified is never compared: it counts in
-    seconds, and two states may share one.
-    """
-    if request.if_none_match and request.if_none_match.contains_weak(etag.strip('"')):
+    etag = response.headers.get("ETag") or etag_of(response.get_data())
+    if (known := request.headers.get("If-None-Match")) and unchanged(etag, known):
         response.status_code = 304
         response.set_data(b"")
     response.headers["ETag"] = etag
-    response.headers["Cache-Control"] = "public, no-cache"  # keep it, but ask: any max-age could be stale
-    response.headers["Vary"] = "Accept-Encoding"
+    for name, value in PUBLIC:
+        response.headers[name] = value
+    return _told(response, status, status.partition(";")[0].removeprefix("fwd="))
+
+
+def _told(response: Response, status: str, outcome: str) -> Response:
+    """Says what the cache did, to the client (RFC 9211) and to the counters."""
     response.headers["Cache-Status"] = f"broadsheet; {status}"
-    response.headers["Age"] = "0"  # every hit is validated
+    request.environ[metrics.OUTCOME] = outcome
     return response

@@ -27,3 +27,8 @@ def variant_of(arguments: Mapping[str, Any]) -> str:
     """The name of the variant: the path's arguments, then the query's."""
     path = urlencode(sorted((name, value) for name, value in arguments.items() if name != "query"))
     return "&".join(part for part in (path, text_of(arguments)) if part)
+
+
+def key_of(endpoint: str | None, owner: int | None, variant: str) -> str:
+    """The key of an entry: the route, whose it is, the variant."""
+    return f"{endpoint}:{variant}" if owner is None else f"{endpoint}:user={owner}:{variant}"

@@ -11,6 +11,7 @@ from typing import Any
 from flask import Response, request
 
 from app.auth import current_user
+from app.caching.codings import tags_of
 from app.caching.entry import etag_of
 from app.errors import FieldError, Invalid, PreconditionFailed
 from app.routes.decorators import content_of
@@ -31,8 +32,10 @@ def if_match(schema: Schema) -> Callable[[Any], None]:
 
     def check(thing: Any) -> None:
         """:raises PreconditionFailed: the thing has moved on (RFC 9110 §13.1.1)."""
-        if "If-Match" in request.headers and not wanted.contains(etag_of(content_of(schema, thing)).strip('"')):
-            raise PreconditionFailed
+        if "If-Match" in request.headers:
+            tags = tags_of(etag_of(content_of(schema, thing)))
+            if not any(wanted.contains(tag) for tag in tags):
+                raise PreconditionFailed
 
     return check
 

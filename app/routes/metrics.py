@@ -52,6 +52,7 @@ def metrics() -> Response:
         folder = counters.folder()
     except OSError as error:
         raise Unavailable(f"METRICS_DIR: {error.strerror}") from error
+    counters.hits.write()
     registry = CollectorRegistry()
     MultiProcessCollector(registry, folder)
     registry.register(Outbox())
