@@ -14,7 +14,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 import config
 from app import cli, logs, routes, tasks
 from app.auth import limits
-from app.caching import cache
+from app.caching import Front, cache
 from app.edge import Edge
 from app.errors import TryAgain
 from app.extensions import bcrypt, db, engine_options, ma, migrate
@@ -67,7 +67,8 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
 
 
 def _wrap(app: Flask, settings: dict[str, Any]) -> None:
-    layers = cast(WSGIApplication, Edge(app.wsgi_app, settings))
+    edge = Edge(app.wsgi_app, settings)
+    layers = cast(WSGIApplication, Front(edge, edge, app.extensions["coherence"]))
     proxies = settings["TRUSTED_PROXIES"]
     if proxies:
         layers = ProxyFix(layers, x_for=proxies, x_proto=proxies)

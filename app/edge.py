@@ -10,6 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable
+from operator import length_hint
 from typing import Any
 from urllib.parse import quote
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -73,15 +74,12 @@ class Edge:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         began = time.perf_counter()
-        given = environ.get("HTTP_X_REQUEST_ID")
-        if not given or not OUR_REQUEST_ID.fullmatch(given):
-            given = f"{self._process}{next(self._requests):016x}"
-        environ[REQUEST_ID] = given
+        environ[REQUEST_ID] = self._identified(environ)
         about = logs.request_id.set(environ[REQUEST_ID])
 
         def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Callable[[bytes], object]:
-            self._note(environ, status, time.perf_counter() - began)
-            return start_response(status, self._complete(environ, headers), *rest)
+            self.note(environ, status, time.perf_counter() - began)
+            return start_response(status, [*headers, *self.always(environ)], *rest)
 
         try:
             self._check(environ)
@@ -95,13 +93,37 @@ class Edge:
         finally:
             logs.request_id.reset(about)
 
+    def admits(self, environ: WSGIEnvironment) -> bool:
+        """Whether a request without a body is within the bounds, and for a host of ours, at first sight."""
+        return (
+            environ.get("HTTP_HOST") in self._known_hosts
+            and len(environ) <= MOST_HEADERS
+            and sum(map(len, environ)) + sum(map(length_hint, environ.values())) <= LONGEST_TARGET
+        )
+
+    def always(self, environ: WSGIEnvironment) -> list[tuple[str, str]]:
+        """The headers of every answer to it."""
+        docs = environ["PATH_INFO"].startswith(("/api/docs", "/swaggerui"))
+        origin = self._allowed_origin(environ) if "HTTP_ORIGIN" in environ else None
+        kind = (docs, environ.get("wsgi.url_scheme") == "https", origin)
+        tail = self._tails.get(kind)
+        if tail is None:
+            tail = self._tails[kind] = self._tail(*kind)
+        if REQUEST_ID not in environ:
+            environ[REQUEST_ID] = self._identified(environ)
+        return [("X-Request-ID", environ[REQUEST_ID]), *tail]
+
+    def _identified(self, environ: WSGIEnvironment) -> str:
+        given = environ.get("HTTP_X_REQUEST_ID")
+        if given and OUR_REQUEST_ID.fullmatch(given):
+            return str(given)
+        return f"{self._process}{next(self._requests):016x}"
+
     def _check(self, environ: WSGIEnvironment) -> None:
         """Refuse what is beyond the bounds (HARDENING F10, F16, F17), and read the body: its length is known."""
-        if len(environ) > MOST_HEADERS or sum([len(v) for v in environ.values() if type(v) is str]) > LONGEST_TARGET:
+        if not self.admits(environ):
             self._check_bounds(environ)
-        host = environ.get("HTTP_HOST", "")
-        if host not in self._known_hosts:
-            environ["HTTP_HOST"] = self._checked(host)  # Flask compares it once more, as it is
+            environ["HTTP_HOST"] = self._checked(environ.get("HTTP_HOST", ""))  # Flask compares it once more, as it is
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD", "OPTIONS"):
             self._read_body(environ)
 
@@ -154,16 +176,6 @@ class Edge:
         finally:
             self._reading.release()
 
-    def _complete(self, environ: WSGIEnvironment, given: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        """The headers of all answers, behind those of this one, none of which is of these names."""
-        docs = environ["PATH_INFO"].startswith(("/api/docs", "/swaggerui"))
-        origin = self._allowed_origin(environ) if "HTTP_ORIGIN" in environ else None
-        kind = (docs, environ.get("wsgi.url_scheme") == "https", origin)
-        tail = self._tails.get(kind)
-        if tail is None:
-            tail = self._tails[kind] = self._tail(*kind)
-        return [*given, ("X-Request-ID", environ[REQUEST_ID]), *tail]
-
     def _tail(self, docs: bool, secure: bool, origin: str | None) -> list[tuple[str, str]]:
         """The same for all such answers."""
         policy = ("Content-Security-Policy", DOCS if docs else NOTHING)
@@ -190,11 +202,13 @@ class Edge:
             ("Access-Control-Max-Age", "600"),
         ]
 
-    def _note(self, environ: WSGIEnvironment, status: str, seconds: float) -> None:
+    def note(self, environ: WSGIEnvironment, status: str, seconds: float) -> None:
         """Log and count the answer."""
         metrics.count(environ, status, seconds)
-        if not log.isEnabledFor(logging.INFO):
-            return
+        if log.isEnabledFor(logging.INFO):
+            self._log(environ, status, seconds)
+
+    def _log(self, environ: WSGIEnvironment, status: str, seconds: float) -> None:
         said = {
             "method": environ["REQUEST_METHOD"][:16],
             "path": quote(environ.get("PATH_INFO", ""), safe="/:"),  # CR and LF too: one request, one line
@@ -202,4 +216,6 @@ class Edge:
             "milliseconds": round(seconds * 1000, 1),
             "cache": environ.get(metrics.OUTCOME, "-"),
         }
+        about = logs.request_id.set(environ[REQUEST_ID])
         log.info("%s %s %s %sms %s", *said.values(), extra={"fields": said})
+        logs.request_id.reset(about)

@@ -18,7 +18,7 @@ from app.caching import audit, clean
 from app.caching.coherence import Coherence
 from app.caching.entry import LARGEST_BODY, PUBLIC, Entry, entry_of, etag_of, unchanged
 from app.caching.flight import Result
-from app.caching.front import ADDRESS_BYTES, Address, Front
+from app.caching.front import ADDRESS_BYTES, Address
 from app.caching.generations import Generations
 from app.caching.tags import Family, Member, Tag, When, slots_of
 from app.caching.variant import key_of, text_of, variant_of
@@ -42,7 +42,6 @@ class CoherentCache(Cache):
         super().init_app(app, config)
         coherence = app.extensions["coherence"] = Coherence(app)
         app.extensions[PRINCIPALS] = coherence.principals
-        app.wsgi_app = Front(app.wsgi_app, coherence)  # type: ignore[method-assign]
         app.after_request(warm)
 
     def cached(  # type: ignore[override]
@@ -56,7 +55,6 @@ class CoherentCache(Cache):
         make_cache_key: Callable[..., str] | None = None,
     ) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
         """Cache a GET handler that makes its answer of public data, or, `private`, for who asks alone (behind a guard).
-
         Stands inside `@query`, whose arguments make the key with the path's, and outside `@returns`. Keeps 200s alone.
 
         :param timeout: seconds, for hygiene; a `CachedResponse`'s own wins. By default `CACHE_DEFAULT_TIMEOUT`.
@@ -70,19 +68,16 @@ class CoherentCache(Cache):
         def decorate(view: Callable[..., Response]) -> Callable[..., Response]:
             @functools.wraps(view)
             def answer(resource: Any, **arguments: Any) -> Response:
-                principal = _principal() if private else None
-                owner = principal[0] if principal else None
+                owner = current_user_id() if private else None
                 flat = arguments | arguments.get("query", {}) | {PRINCIPAL: owner}
                 on = tuple(tag for tag in every if not isinstance(tag, When) or tag.applies(flat))
-                fill = functools.partial(_fill, view, resource, arguments, on, principal)
+                fill = functools.partial(_fill, view, resource, arguments, on, private)
                 if unless is not None and unless():
                     return _owned(_serve(fill()[0], "fwd=bypass"), private)
                 keep = functools.partial(self._kept, timeout, response_filter, owner)
                 variant = make_cache_key(**arguments) if make_cache_key else variant_of(arguments)
-                key = key_of(request.endpoint, owner, variant)
-                response = self._answer(key, owner, slots_of(on, flat), fill, keep)
-                if unless is None and response.status_code in (200, 304):
-                    _remember_address(resource, private, variant)
+                response = self._answer(key_of(request.endpoint, owner, variant), owner, slots_of(on, flat), fill, keep)
+                _remember_address(response, resource, private, variant, every_time=unless is None)
                 return _owned(response, private)
 
             answer.tags, answer.private = every, private  # type: ignore[attr-defined]
@@ -105,12 +100,12 @@ class CoherentCache(Cache):
             return _serve(fill()[0], "fwd=bypass; detail=generations")
         former = coherence.near.get(key)  # 2
         if former is not None and former.fits(key, owner, slots, generations):
-            return _serve_entry(former, "near")
+            return _serve_hit(former, "near")
         far_key = f"{key}:{coherence.release}:{_digest(generations)}"
         entry = None if WARMING in request.environ else Entry.from_bytes(self._far("get", far_key))  # 3
         if entry is not None and entry.fits(key, owner, slots, generations):
             coherence.keep(entry)
-            return _serve_entry(entry, "far")
+            return _serve_hit(entry, "far")
 
         def compute() -> Result:  # 4
             landed = coherence.near.get(key)
@@ -122,9 +117,11 @@ class CoherentCache(Cache):
         response, refusal, entry = coherence.flights.join((key, generations), compute)
         if response is None:
             assert entry is not None
-            return _serve_entry(entry, "near", collapsed=True)
-        why = "fwd=uri-miss" if former is None else "fwd=stale"
-        return _serve(response, why + ("; stored" if entry else f"; detail={refusal or 'not-kept'}"))
+            return _serve_entry(entry, "fwd=uri-miss; collapsed", "collapsed")
+        why = "uri-miss" if former is None else "stale"
+        if entry is None:
+            return _serve(response, f"fwd={why}; detail={refusal or 'not-kept'}")
+        return _serve_entry(entry, f"fwd={why}; stored", why)
 
     def _kept(
         self,
@@ -157,17 +154,13 @@ class CoherentCache(Cache):
             return None
 
 
-def _principal() -> tuple[int, str]:
-    """Who asks, as the guard has found out."""
-    return current_user_id(), current_session_id()
-
-
-def _remember_address(resource: Any, private: bool, variant: str) -> None:
+def _remember_address(response: Response, resource: Any, private: bool, variant: str, every_time: bool) -> None:
     """Let the front find it. What a stricter guard than a login stands before always goes through it."""
-    guard = getattr(resource.get, "guard", "public")
-    if guard != ("login" if private else "public"):
+    handler = getattr(resource, "get", None)
+    known = getattr(handler, "guard", "public") == ("login" if private else "public")
+    if not every_time or response.status_code not in (200, 304) or not known:
         return
-    audiences = resource.get.audiences if private else None
+    audiences = getattr(handler, "audiences", None) if private else None
     rule, environ = request.url_rule, request.environ
     address = Address(rule.rule if rule else "-", request.endpoint or "", variant, audiences)
     at = (environ["PATH_INFO"], environ.get("QUERY_STRING", ""))
@@ -185,12 +178,13 @@ def _fill(
     resource: Any,
     arguments: dict[str, Any],
     tags: tuple[Tag, ...],
-    principal: tuple[int, str] | None,
+    private: bool,
 ) -> tuple[Response, Refusal | None]:
     """Compute the answer: in a request of its own, where there is no Authorization, cookie or other header that the
     view could see, only the principal that it is for; with a database session begun after the generations were noted.
     """
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    principal = (current_user_id(), current_session_id()) if private else None
     with app.app_context(), clean.get(app, request.path, text_of(arguments)):
         begin_read()
         if principal is not None:
@@ -211,19 +205,20 @@ def _owned(response: Response, private: bool) -> Response:
     return response
 
 
-def _serve_entry(entry: Entry, detail: str, collapsed: bool = False) -> Response:
-    coherence: Coherence = current_app.extensions["coherence"]
-    answer = coherence.answer(entry, request.headers.get("Accept-Encoding", ""))
+def _serve_hit(entry: Entry, detail: str) -> Response:
+    return _serve_entry(entry, f"hit; ttl={int(entry.expires_at - time.time())}; detail={detail}", f"hit {detail}")
+
+
+def _serve_entry(entry: Entry, status: str, outcome: str) -> Response:
+    """What is kept, or 304."""
+    answer = current_app.extensions["coherence"].answer(entry, request.headers.get("Accept-Encoding", ""))
     known = request.headers.get("If-None-Match")
     if known and unchanged(entry.etag, known):
         response = Response(status=304, headers=answer.not_modified)
         del response.headers["Content-Type"]
     else:
         response = Response(answer.body, headers=answer.headers)
-    status = f"hit; ttl={int(entry.expires_at - time.time())}; detail={detail}"
-    return _told(
-        response, "fwd=uri-miss; collapsed" if collapsed else status, "collapsed" if collapsed else f"hit {detail}"
-    )
+    return _told(response, status, outcome)
 
 
 def _serve(response: Response, status: str) -> Response:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from app import metrics
@@ -38,20 +38,34 @@ class Address:
     audiences: tuple[str, ...] | None
 
 
-class Front:
-    """A WSGI middleware that answers hits."""
+class Gate(Protocol):
+    """What stands before every answer, a hit too: see `app.edge.Edge`."""
 
-    def __init__(self, app: WSGIApplication, coherence: Coherence) -> None:
-        self._app, self._coherence = app, coherence
+    def admits(self, environ: WSGIEnvironment) -> bool:
+        """Whether there is nothing to say against the request."""
+
+    def always(self, environ: WSGIEnvironment) -> list[tuple[str, str]]:
+        """The headers of every answer to it."""
+
+    def note(self, environ: WSGIEnvironment, status: str, seconds: float) -> None:
+        """Log and count the answer."""
+
+
+class Front:
+    """A WSGI middleware that answers hits, as the gate would."""
+
+    def __init__(self, app: WSGIApplication, gate: Gate, coherence: Coherence) -> None:
+        self._app, self._gate, self._coherence = app, gate, coherence
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a hit; pass on anything else."""
         if environ["REQUEST_METHOD"] in READS:
-            address = self._coherence.addresses.get((environ["PATH_INFO"], environ["QUERY_STRING"]))
-            if address is not None:
-                entry = self._private(address, environ) if address.audiences else self._public(address)
+            address = self._coherence.addresses.get((environ["PATH_INFO"], environ.get("QUERY_STRING", "")))
+            if address is not None and self._gate.admits(environ):
+                began = time.perf_counter()
+                entry = self._public(address) if address.audiences is None else self._private(address, environ)
                 if entry is not None:
-                    return self._hit(address, entry, environ, start_response)
+                    return self._hit(address, entry, environ, start_response, began)
         return self._app(environ, start_response)
 
     def _public(self, address: Address) -> Entry | None:
@@ -78,14 +92,19 @@ class Front:
         return entry if current == verified.generations + entry.generations else None
 
     def _hit(
-        self, address: Address, entry: Entry, environ: WSGIEnvironment, start_response: StartResponse
+        self,
+        address: Address,
+        entry: Entry,
+        environ: WSGIEnvironment,
+        start_response: StartResponse,
+        began: float,
     ) -> Iterable[bytes]:
         environ[metrics.ROUTE], environ[metrics.OUTCOME] = address.route, metrics.NEAR
         answer = self._coherence.answer(entry, environ.get("HTTP_ACCEPT_ENCODING", ""))
-        status = ("Cache-Status", f"broadsheet; hit; ttl={int(entry.expires_at - time.time())}; detail=near")
         known = environ.get("HTTP_IF_NONE_MATCH")
-        if known and unchanged(entry.etag, known):
-            start_response("304 NOT MODIFIED", [*answer.not_modified, status])
-            return ()
-        start_response("200 OK", [*answer.headers, status])
-        return () if environ["REQUEST_METHOD"] == "HEAD" else (answer.body,)
+        unmodified = known is not None and unchanged(entry.etag, known)
+        status, headers = ("304 NOT MODIFIED", answer.not_modified) if unmodified else ("200 OK", answer.headers)
+        ours = ("Cache-Status", f"broadsheet; hit; ttl={int(entry.expires_at - time.time())}; detail=near")
+        start_response(status, [*headers, ours, *self._gate.always(environ)])
+        self._gate.note(environ, status, time.perf_counter() - began)
+        return () if unmodified or environ["REQUEST_METHOD"] == "HEAD" else (answer.body,)

@@ -6,19 +6,23 @@ or None when that cannot be known, and then nothing may be served from a cache.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sqlite3
+import threading
 from collections import deque
 from typing import Any, Protocol
 
 import psycopg
 from sqlalchemy.engine import URL
 
+from app.caching.wal_index import WALIndex
 from app.extensions import BUSY_TIMEOUT_MS, POSTGRESQL_OPTIONS
 
 log = logging.getLogger(__name__)
 Generations = tuple[int, ...]
 FOLD_AT_MOST = 10_000
+MOST_KNOWN = 20_000  # sets of slots
 
 
 class Source(Protocol):
@@ -35,18 +39,65 @@ class Source(Protocol):
 
 
 class SQLiteSource:
-    """Connections that never write and are in no transaction, each used by one thread at a time.
-
-    `PRAGMA data_version` is unchanged as long as nobody else, in any process, has committed; what was read under it
-    on the same connection needs no second look.
+    """Connections that never write and are in no transaction, each used by one thread at a time; and what was read
+    under the present stamp of the WAL-index: as long as that stays, no process has committed anything.
     """
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._idle: deque[_SQLiteReader] = deque()
+        self._pin: sqlite3.Connection | None = None
+        self._index: WALIndex | None = None
+        self._known: tuple[bytes, dict[tuple[int, ...], Generations]] = (b"", {})
+        self._opening = threading.Lock()
 
     def read(self, slots: tuple[int, ...]) -> Generations | None:
         """See `Source`."""
+        stamp, known = self._known
+        index = self._index
+        if index is not None and index.stamp() == stamp:
+            generations = known.get(slots)
+            if generations is not None:
+                return generations
+        before = index.stamp() if index is not None else b""
+        generations = self._ask(slots)
+        if generations is not None:
+            if index is None:
+                self._open()
+            elif index.stamp() == before:
+                self._remember(before, slots, generations)
+        return generations
+
+    def fold(self) -> None:
+        """See `Source`: there is nothing to tidy up."""
+
+    def close(self) -> None:
+        """See `Source`."""
+        while self._idle:
+            self._idle.pop().connection.close()
+        if self._pin is not None:
+            self._pin.close()
+        if self._index is not None:
+            self._index.close()
+            self._index = None
+
+    def _remember(self, before: bytes, slots: tuple[int, ...], generations: Generations) -> None:
+        """What was read while nobody committed."""
+        stamp, known = self._known
+        if stamp != before or len(known) >= MOST_KNOWN:
+            known = {}
+            self._known = (before, known)
+        known[slots] = generations
+
+    def _open(self) -> None:
+        """Map the WAL-index, once, and hold it with a connection. Where there is none, every read asks SQLite."""
+        with self._opening, contextlib.suppress(OSError, ValueError, sqlite3.Error):
+            if self._pin is None:
+                self._pin = _SQLiteReader(self._path).connection
+                self._pin.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+                self._index = WALIndex(self._path)
+
+    def _ask(self, slots: tuple[int, ...]) -> Generations | None:
         reader = None
         try:
             try:
@@ -62,38 +113,21 @@ class SQLiteSource:
         self._idle.append(reader)
         return generations
 
-    def fold(self) -> None:
-        """See `Source`: there is nothing to tidy up."""
-
-    def close(self) -> None:
-        """See `Source`."""
-        while self._idle:
-            self._idle.pop().connection.close()
-
 
 class _SQLiteReader:
-    """A connection, the data_version that it last saw, and what was read under that."""
+    """A connection, and its question."""
 
     def __init__(self, path: str) -> None:
         timeout = BUSY_TIMEOUT_MS / 1000
         self.connection = sqlite3.connect(path, isolation_level=None, timeout=timeout, check_same_thread=False)
         self.connection.execute("PRAGMA query_only=ON")
-        self._version: int | None = None
-        self._known: dict[int, int] = {}
 
     def read(self, slots: tuple[int, ...]) -> Generations | None:
         """See `Source`."""
-        (version,) = self.connection.execute("PRAGMA data_version").fetchone()
-        if version != self._version:
-            self._version, self._known = version, {}
-        unknown = [slot for slot in slots if slot not in self._known]
-        if unknown:
-            marks = ",".join("?" * len(unknown))
-            rows = self.connection.execute(f"SELECT * FROM cache_generations WHERE slot IN ({marks})", unknown)
-            self._known.update(rows.fetchall())
-        if any(slot not in self._known for slot in unknown):
-            return None
-        return tuple(self._known[slot] for slot in slots)
+        marks = ",".join("?" * len(slots))
+        rows = self.connection.execute(f"SELECT * FROM cache_generations WHERE slot IN ({marks})", slots).fetchall()
+        known = dict(rows)
+        return tuple(known[slot] for slot in slots) if known.keys() >= set(slots) else None
 
 
 class PostgreSQLSource:

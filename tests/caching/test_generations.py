@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import sqlite3
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -79,6 +84,98 @@ def test_a_database_in_memory_is_refused():
     """Nobody else could see its generations."""
     with pytest.raises(ValueError, match="must be a file"):
         source_for(make_url("sqlite:///:memory:"))
+
+
+@pytest.fixture
+def asked(coherence, monkeypatch):
+    """The questions that the source has put to the database so far."""
+    ask, questions = coherence.source._ask, []
+
+    def asking(slots):
+        questions.append(slots)
+        return ask(slots)
+
+    monkeypatch.setattr(coherence.source, "_ask", asking)
+    return questions
+
+
+in_sqlite = pytest.mark.skipif(BACKEND != "sqlite", reason="PostgreSQL has no WAL-index")
+
+
+@in_sqlite
+def test_sqlite_is_asked_once_for_each_commit(app, make_user, coherence, asked):
+    make_user()
+    for _ in range(3):
+        coherence.source.read(SLOTS)
+    asked.clear()
+    assert len({coherence.source.read(SLOTS) for _ in range(5)}) == 1
+    assert asked == []
+    make_user()
+    for _ in range(5):
+        coherence.source.read(SLOTS)
+    assert len(asked) == 1
+
+
+@in_sqlite
+def test_a_commit_while_the_database_is_asked_is_not_missed(app, make_user, make_post, coherence, monkeypatch):
+    """What was read before it is not remembered under what came after."""
+    alice, ask = make_user(), coherence.source._ask
+
+    def overtaken(slots):
+        generations = ask(slots)
+        make_post(alice)
+        return generations
+
+    with monkeypatch.context() as patch:
+        patch.setattr(coherence.source, "_ask", overtaken)
+        before = coherence.source.read(SLOTS)
+    assert coherence.source.read(SLOTS)[0] != before[0]
+
+
+@in_sqlite
+def test_without_a_wal_index_sqlite_is_asked_each_time(tmp_path):
+    path = tmp_path / "rollback.db"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        writer.execute("CREATE TABLE cache_generations (slot INTEGER PRIMARY KEY, generation INTEGER)")
+        writer.execute("INSERT INTO cache_generations VALUES (1, 7)")
+        source = source_for(make_url(f"sqlite:///{path}"))
+        assert [source.read((1,)) for _ in range(3)] == [(7,)] * 3
+        writer.execute("UPDATE cache_generations SET generation = 8")
+        assert [source.read((1,)) for _ in range(3)] == [(8,)] * 3
+        source.close()
+
+
+ELSEWHERE = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None)
+try:
+    connection.execute("BEGIN IMMEDIATE")
+except sqlite3.OperationalError as error:
+    sys.exit(str(error))
+"""
+
+
+@in_sqlite
+def test_to_look_at_the_wal_index_drops_no_lock_of_this_process(app, coherence, make_user):
+    """POSIX locks go when any descriptor of their file is closed."""
+    from app.extensions import db
+
+    make_user()
+    with app.app_context():
+        path = db.engine.url.database
+        connection = db.engine.raw_connection()
+        connection.execute("BEGIN IMMEDIATE")
+        for _ in range(5):
+            coherence.source.read(SLOTS)
+        other = source_for(make_url(f"sqlite:///{path}"))
+        for _ in range(5):
+            assert other.read(SLOTS)
+        gc.collect()
+        other_process = subprocess.run([sys.executable, "-c", ELSEWHERE, path], capture_output=True, text=True)
+        connection.execute("ROLLBACK")
+        connection.close()
+        other.close()
+    assert other_process.stderr.strip() == "database is locked"
 
 
 @pytest.mark.skipif(BACKEND != "postgresql", reason="SQLite overwrites generations, PostgreSQL appends moves")

@@ -194,20 +194,34 @@ def test_no_token_that_failed_is_remembered(app, read, token, token_of, alice, s
     assert len(app.extensions[PRINCIPALS]) == before
 
 
-def test_a_flood_of_tokens_only_pushes_out(app, alice, token_of, read, monkeypatch):
-    monkeypatch.setattr(app.extensions[PRINCIPALS], "_most", 3)
+@pytest.fixture
+def room_for(app, monkeypatch):
+    """room_for(n): nothing is remembered, and then n tokens at most."""
+
+    def limit(most):
+        remembered = app.extensions[PRINCIPALS]._verified
+        remembered.clear()
+        monkeypatch.setattr(remembered, "_most", most)
+
+    return limit
+
+
+def test_a_flood_of_tokens_only_pushes_out(app, alice, token_of, read, room_for):
     many = [token_of(alice) for _ in range(8)]
+    room_for(3)
     for _ in range(2):
         assert {read(token).status_code for token in many} == {200}
     assert len(app.extensions[PRINCIPALS]) == 3
 
 
-def test_the_token_that_was_used_last_stays(app, alice, token_of, read, verified, monkeypatch):
+def test_the_token_that_is_used_stays(app, alice, token_of, read, verified, room_for):
     kept, other, third = (token_of(alice) for _ in range(3))
-    monkeypatch.setattr(app.extensions[PRINCIPALS], "_most", 2)
-    for token in (kept, other, kept, third, kept):
+    room_for(2)
+    for token in (kept, other, kept, third, third, kept):
         read(token)
-    assert verified == [kept, other, third]
+    assert verified == [kept, other, third, third]
+    read(other)
+    assert verified[4:] == [other]
 
 
 def test_where_generations_cannot_be_known_the_database_is_asked_each_time(uncached, read, verified, sql):

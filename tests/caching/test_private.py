@@ -30,14 +30,14 @@ def planted(app, coherence, cache_redis):
     """planted(word, change, near): in the place of each entry with that word in its key a changed one, near or far."""
 
     def plant(word, change, near):
-        entries = [entry for entry in coherence.near._entries.values() if word in entry.key]
+        entries = [entry for entry in coherence.near if word in entry.key]
         assert entries
         coherence.near.clear()
         prefix = app.config["CACHE_KEY_PREFIX"]
         with app.app_context():
             for entry in entries:
                 if near:
-                    coherence.near.put(change(entry))
+                    coherence.keep(change(entry))
                 for key in cache_redis.client.keys(f"{prefix}{entry.key}*"):
                     name = key.decode().removeprefix(prefix)
                     kept = Entry.from_bytes(cache.get(name))

@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 import jwt
-from flask import Flask, Response
+from flask import Flask
 
 from app import create_app as plain
 
@@ -23,10 +23,14 @@ def create_app() -> Flask:
 
     jwt.decode_complete = counting
 
-    def tell(response: Response) -> Response:
-        response.headers["X-Process"] = str(os.getpid())
-        response.headers["X-Verified"] = str(len(verified))
-        return response
+    inner = app.wsgi_app
 
-    app.after_request(tell)
+    def telling(environ: Any, start_response: Any) -> Any:
+        def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+            ours = [("X-Process", str(os.getpid())), ("X-Verified", str(len(verified)))]
+            return start_response(status, [*headers, *ours], *rest)
+
+        return inner(environ, start)
+
+    app.wsgi_app = telling  # type: ignore[method-assign]
     return app
