@@ -27,6 +27,7 @@ LONGEST_HEADERS = 16_384  # bytes of all together
 LONGEST_HEADER = 8192
 MOST_HEADERS = 100
 MOST_HOSTS = 1000  # spellings that are known to be good: names with ports
+MOST_NAMES, LONGEST_NAME = 1000, 40  # the same of headers
 FAR_OVER = 4  # times the limit: a body up to here is read to its end, or its sender would meet a reset, not the answer
 THREADS_NEVER_READING = 2  # of each process: there is no way to stop a read() of a body that never comes
 PATIENCE_SECONDS = 1.0
@@ -68,6 +69,7 @@ class Edge:
         self._sharing += [("Vary", "Origin")] if origins not in ([], ["*"]) else []
         self._tails: dict[tuple[bool, bool, str | None], list[tuple[str, str]]] = {}
         self._known_hosts: set[str] = set()
+        self._known_names: set[str] = set()
         self._process, self._requests = uuid.uuid4().hex[:16], itertools.count(1)
         self._reading = threading.BoundedSemaphore(max(1, config["THREADS"] - THREADS_NEVER_READING))
 
@@ -97,8 +99,8 @@ class Edge:
         """Whether a request without a body is within the bounds, and for a host of ours, at first sight."""
         return (
             environ.get("HTTP_HOST") in self._known_hosts
-            and len(environ) <= MOST_HEADERS
-            and sum(map(len, environ)) + sum(map(length_hint, environ.values())) <= LONGEST_TARGET
+            and self._known_names.issuperset(environ)
+            and sum(map(length_hint, environ.values())) <= LONGEST_TARGET
         )
 
     def always(self, environ: WSGIEnvironment) -> list[tuple[str, str]]:
@@ -136,6 +138,8 @@ class Edge:
             raise Refused(431, "headers_too_large", "The headers are too large")
         if any(len(v) > LONGEST_HEADER for _, v in headers):
             raise Refused(431, "headers_too_large", "A header is too large")
+        if len(self._known_names) < MOST_NAMES:
+            self._known_names.update(name for name in environ if len(name) <= LONGEST_NAME)
 
     def _checked(self, host: str) -> str:
         """The host in lower case, if it is one of ours."""
@@ -203,10 +207,17 @@ class Edge:
         ]
 
     def note(self, environ: WSGIEnvironment, status: str, seconds: float) -> None:
-        """Log and count the answer."""
+        """Log and count an answer."""
         metrics.count(environ, status, seconds)
         if log.isEnabledFor(logging.INFO):
             self._log(environ, status, seconds)
+
+    def note_hit(self, environ: WSGIEnvironment, route: str, status: str, began: float) -> None:
+        """Log and count an answer of the front's, begun that many seconds after the epoch."""
+        metrics.hits.count(environ["REQUEST_METHOD"], route, status[:3])
+        if log.isEnabledFor(logging.INFO):
+            environ[metrics.OUTCOME] = metrics.NEAR
+            self._log(environ, status, time.time() - began)
 
     def _log(self, environ: WSGIEnvironment, status: str, seconds: float) -> None:
         said = {

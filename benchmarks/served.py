@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 from pathlib import Path
@@ -33,10 +34,12 @@ def uncached() -> Any:
 
 
 def bare() -> Any:
-    """The bytes of the file BODY, and nothing else: the most that any WSGI application can do on this server."""
+    """The answer in the file ANSWER, its headers as JSON in the first line, and nothing else: the most that any WSGI
+    application can do on this server.
+    """
     _tie()
-    body = Path(os.environ["BODY"]).read_bytes()
-    headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+    first, _, body = Path(os.environ["ANSWER"]).read_bytes().partition(b"\n")
+    headers = [(name, value) for name, value in json.loads(first)]
 
     def app(environ: Any, start_response: Any) -> Any:
         start_response("200 OK", headers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import socket
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -130,9 +132,16 @@ def tutorial(environ: Mapping[str, str], **options: Any) -> Web:
     return Web("benchmarks.served:tutorial", environ, **options)
 
 
-def bare(body: Path, **options: Any) -> Web:
-    """A bare WSGI application that gives these bytes."""
-    return Web("benchmarks.served:bare", {"BODY": str(body)}, **options)
+def bare(answer: Path, **options: Any) -> Web:
+    """A bare WSGI application that gives what was recorded there."""
+    return Web("benchmarks.served:bare", {"ANSWER": str(answer)}, **options)
+
+
+def record(url: str, answer: Path) -> None:
+    """Write down an answer for `bare`, but for what the server itself adds."""
+    with urllib.request.urlopen(url) as heard:
+        headers = [pair for pair in heard.headers.items() if pair[0].lower() not in ("connection", "date", "server")]
+        answer.write_bytes(json.dumps(headers).encode() + b"\n" + heard.read())
 
 
 def rival(environ: Mapping[str, str], **options: Any) -> Web:

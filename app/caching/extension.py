@@ -161,8 +161,8 @@ def _remember_address(response: Response, resource: Any, private: bool, variant:
     if not every_time or response.status_code not in (200, 304) or not known:
         return
     audiences = getattr(handler, "audiences", None) if private else None
-    rule, environ = request.url_rule, request.environ
-    address = Address(rule.rule if rule else "-", request.endpoint or "", variant, audiences)
+    rule, environ, endpoint = request.url_rule, request.environ, request.endpoint or ""
+    address = Address(rule.rule if rule else "-", key_of(endpoint, None, variant), endpoint, variant, audiences)
     at = (environ["PATH_INFO"], environ.get("QUERY_STRING", ""))
     coherence: Coherence = current_app.extensions["coherence"]
     if coherence.addresses.get(at) != address:

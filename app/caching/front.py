@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from app import metrics
 from app.caching.entry import Entry, unchanged
 from app.caching.variant import key_of
 
@@ -28,11 +27,13 @@ class Address:
     """Where the answer to a path and query string is kept.
 
     :ivar route: as it was registered, for the counters.
-    :ivar endpoint: with the variant and, of a private answer, the owner: the entry's key.
+    :ivar key: of a public answer's entry.
+    :ivar endpoint: of a private answer: with its owner and the variant the entry's key.
     :ivar audiences: of a private answer: what its guard takes; None: it is public.
     """
 
     route: str
+    key: str
     endpoint: str
     variant: str
     audiences: tuple[str, ...] | None
@@ -47,8 +48,8 @@ class Gate(Protocol):
     def always(self, environ: WSGIEnvironment) -> list[tuple[str, str]]:
         """The headers of every answer to it."""
 
-    def note(self, environ: WSGIEnvironment, status: str, seconds: float) -> None:
-        """Log and count the answer."""
+    def note_hit(self, environ: WSGIEnvironment, route: str, status: str, began: float) -> None:
+        """Log and count it."""
 
 
 class Front:
@@ -62,21 +63,21 @@ class Front:
         if environ["REQUEST_METHOD"] in READS:
             address = self._coherence.addresses.get((environ["PATH_INFO"], environ.get("QUERY_STRING", "")))
             if address is not None and self._gate.admits(environ):
-                began = time.perf_counter()
-                entry = self._public(address) if address.audiences is None else self._private(address, environ)
+                now = time.time()
+                find = self._public if address.audiences is None else self._private
+                entry = find(address, environ, now)
                 if entry is not None:
-                    return self._hit(address, entry, environ, start_response, began)
+                    return self._hit(address, entry, environ, start_response, now)
         return self._app(environ, start_response)
 
-    def _public(self, address: Address) -> Entry | None:
+    def _public(self, address: Address, environ: WSGIEnvironment, now: float) -> Entry | None:
         """The entry for everybody, if it is current."""
-        coherence = self._coherence
-        entry = coherence.near.get(key_of(address.endpoint, None, address.variant))
-        if entry is None or entry.owner is not None or entry.expires_at <= time.time():
+        entry = self._coherence.near.get(address.key)
+        if entry is None or entry.owner is not None or entry.expires_at <= now:
             return None
-        return entry if coherence.known(entry.slots) == entry.generations else None
+        return entry if self._coherence.known(entry.slots) == entry.generations else None
 
-    def _private(self, address: Address, environ: WSGIEnvironment) -> Entry | None:
+    def _private(self, address: Address, environ: WSGIEnvironment, now: float) -> Entry | None:
         """The entry of who asks, if it is current and so is his token: both are seen in one look."""
         header, coherence = environ.get("HTTP_AUTHORIZATION", ""), self._coherence
         if header[:7] != "Bearer ":
@@ -86,25 +87,19 @@ class Front:
             return None
         owner = verified.principal.user_id
         entry = coherence.near.get(key_of(address.endpoint, owner, address.variant))
-        if entry is None or entry.owner != owner or entry.expires_at <= time.time():
+        if entry is None or entry.owner != owner or entry.expires_at <= now:
             return None
         current = coherence.known(verified.slots + entry.slots)
         return entry if current == verified.generations + entry.generations else None
 
     def _hit(
-        self,
-        address: Address,
-        entry: Entry,
-        environ: WSGIEnvironment,
-        start_response: StartResponse,
-        began: float,
-    ) -> Iterable[bytes]:
-        environ[metrics.ROUTE], environ[metrics.OUTCOME] = address.route, metrics.NEAR
+        self, address: Address, entry: Entry, environ: WSGIEnvironment, start_response: StartResponse, now: float
+    ) -> list[bytes]:
         answer = self._coherence.answer(entry, environ.get("HTTP_ACCEPT_ENCODING", ""))
         known = environ.get("HTTP_IF_NONE_MATCH")
         unmodified = known is not None and unchanged(entry.etag, known)
         status, headers = ("304 NOT MODIFIED", answer.not_modified) if unmodified else ("200 OK", answer.headers)
-        ours = ("Cache-Status", f"broadsheet; hit; ttl={int(entry.expires_at - time.time())}; detail=near")
+        ours = ("Cache-Status", f"broadsheet; hit; ttl={int(entry.expires_at - now)}; detail=near")
         start_response(status, [*headers, ours, *self._gate.always(environ)])
-        self._gate.note(environ, status, time.perf_counter() - began)
-        return () if unmodified or environ["REQUEST_METHOD"] == "HEAD" else (answer.body,)
+        self._gate.note_hit(environ, address.route, status, now)
+        return [] if unmodified or environ["REQUEST_METHOD"] == "HEAD" else [answer.body]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 import socket
 import time
@@ -287,3 +288,11 @@ def test_f13_bodies_that_never_come_stop_no_reader(one_process, author, sql):
     wait_for(lambda: exchange(one_process, request(GET, HOST)).status_code == 200)
     answer = exchange(one_process, request(POST, HOST, author, JSON, length(GOOD), body=GOOD))
     assert answer.status_code == 201
+
+
+def test_no_request_carries_the_environment_of_the_process(environ):
+    """granian would add it, secrets too, to what every handler, log and error report sees."""
+    with WebServer(environ, factory="tests.hardening.told:create_app") as server:
+        told = exchange(server, request(f"GET {PATH} HTTP/1.1", HOST)).headers["X-Environ"].split(",")
+    assert "HTTP_HOST" in told
+    assert not set(told) & set(os.environ | environ)
