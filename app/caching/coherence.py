@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import threading
 import time
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from sqlalchemy import make_url
 
 from app.caching import triggers
 from app.caching.entry import Coded, Entry
-from app.caching.flight import Flights
+from app.caching.flight import Flights, Runway
 from app.caching.front import Address
 from app.caching.generations import Generations, source_for
 from app.caching.near import Clock
@@ -33,20 +34,33 @@ class Coherence:
         self.principals = RememberedPrincipals(self.current, most)
         self.source = source_for(make_url(app.config["SQLALCHEMY_DATABASE_URI"]))
         self.flights = Flights()
+        self.runway = Runway(Path(app.config["DATA_DIR"]) / "run" / "flights")
         self.release = _release()
         self._sound = False
         self._check_at = 0.0
+        self._checking = threading.Lock()
 
     def is_sound(self) -> bool:
-        """Whether the database moves generations as the page says; asked every CHECK_EVERY_SECONDS by one request."""
-        if time.monotonic() >= self._check_at:
-            self._check_at = time.monotonic() + CHECK_EVERY_SECONDS
-            with db.engine.connect() as connection:
-                faults = triggers.faults(connection)
-            for fault in faults:
-                log.error("nothing is cached: %s", fault)
-            self._sound = not faults
+        """Whether the database moves generations as the page says: asked every CHECK_EVERY_SECONDS by one request, and
+        first of all by one for which all wait.
+        """
+        if time.monotonic() >= self._check_at and self._checking.acquire(blocking=not self._check_at):
+            try:
+                if time.monotonic() >= self._check_at:
+                    self._check()
+            finally:
+                self._checking.release()
         return self._sound
+
+    def _check(self) -> None:
+        if self._check_at:  # where it fails, the next is asked in time, not everybody until then
+            self._check_at = time.monotonic() + CHECK_EVERY_SECONDS
+        with db.engine.connect() as connection:
+            faults = triggers.faults(connection)
+        for fault in faults:
+            log.error("nothing is cached: %s", fault)
+        self._sound = not faults
+        self._check_at = time.monotonic() + CHECK_EVERY_SECONDS
 
     def current(self, slots: tuple[int, ...]) -> Generations | None:
         """The present generations; None when they cannot be known, and then nothing may be served or kept."""

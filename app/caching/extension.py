@@ -7,6 +7,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from flask import Flask, Response, current_app, request
@@ -17,6 +18,7 @@ from app.auth import PRINCIPALS, assume, current_session_id, current_user_id
 from app.caching import audit, clean
 from app.caching.coherence import Coherence
 from app.caching.entry import LARGEST_BODY, PUBLIC, Entry, entry_of, etag_of, unchanged
+from app.caching.far import FarCache
 from app.caching.flight import Result
 from app.caching.front import ADDRESS_BYTES, Address
 from app.caching.generations import Generations
@@ -102,17 +104,20 @@ class CoherentCache(Cache):
         if former is not None and former.fits(key, owner, slots, generations):
             return _serve_hit(former, "near")
         far_key = f"{key}:{coherence.release}:{_digest(generations)}"
-        entry = None if WARMING in request.environ else Entry.from_bytes(self._far("get", far_key))  # 3
-        if entry is not None and entry.fits(key, owner, slots, generations):
-            coherence.keep(entry)
+        look_far = functools.partial(self._look_far, far_key, key, owner, slots, generations)
+        entry = None if WARMING in request.environ else look_far()  # 3
+        if entry is not None:
             return _serve_hit(entry, "far")
 
         def compute() -> Result:  # 4
             landed = coherence.near.get(key)
             if landed is not None and landed.fits(key, owner, slots, generations):  # a flight that ended since step 2
                 return None, None, landed
-            response, refusal = fill()
-            return response, refusal, None if refusal else keep(response, key, slots, generations, far_key)
+            with self._alone(far_key) as waited:
+                if waited and (landed := look_far()) is not None:
+                    return None, None, landed
+                response, refusal = fill()
+                return response, refusal, None if refusal else keep(response, key, slots, generations, far_key)
 
         response, refusal, entry = coherence.flights.join((key, generations), compute)
         if response is None:
@@ -122,6 +127,20 @@ class CoherentCache(Cache):
         if entry is None:
             return _serve(response, f"fwd={why}; detail={refusal or 'not-kept'}")
         return _serve_entry(entry, f"fwd={why}; stored", why)
+
+    def _look_far(self, far_key: str, *asked: Any) -> Entry | None:
+        """The entry that another process has kept, if it fits; kept near from now on."""
+        entry = Entry.from_bytes(self._far("get", far_key))
+        if entry is None or not entry.fits(*asked):
+            return None
+        current_app.extensions["coherence"].keep(entry)
+        return entry
+
+    def _alone(self, far_key: str) -> AbstractContextManager[bool]:
+        """While one process computes, the others wait, if what it brings can be had from the far cache."""
+        if isinstance(self.cache, FarCache) and not self.cache.is_away:
+            return current_app.extensions["coherence"].runway.alone(far_key)  # type: ignore[no-any-return]
+        return nullcontext(False)
 
     def _kept(
         self,

@@ -60,9 +60,14 @@ class Breaker:
         self._open_until = 0.0
         self._lock = threading.Lock()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing is let through just now."""
+        return time.monotonic() < self._open_until
+
     def call(self, work: Callable[[], Any], otherwise: Any) -> Any:
         """The work's value, or `otherwise` when Redis does not answer or did not a moment ago."""
-        if time.monotonic() < self._open_until:
+        if self.is_open:
             return otherwise
         try:
             return work()
@@ -99,6 +104,11 @@ class FarCache(RedisCache):
             socket_connect_timeout=TIMEOUT_SECONDS,
         )
         return cls(client, config["CACHE_KEY_PREFIX"], app.config["SECRET_KEY"], **kwargs)
+
+    @property
+    def is_away(self) -> bool:
+        """Whether it does not answer."""
+        return self._breaker.is_open
 
     def clear(self) -> bool:
         """Forget everything that was kept through this prefix."""

@@ -1,15 +1,22 @@
-"""One flight a key: however many ask at once for what is not cached, one computes in this process."""
+"""One flight a key: however many ask at once for what is not cached, one computes on this host."""
 
 from __future__ import annotations
 
+import fcntl
+import os
 import threading
-from collections.abc import Callable, Hashable
+import time
+import zlib
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from flask import Response
 
 from app.caching.entry import Entry
 
 LONGEST_WAIT_SECONDS = 10
+LOOK_EVERY_SECONDS = 0.002
 Result = tuple[Response | None, str | None, Entry | None]
 
 
@@ -22,8 +29,8 @@ class Flight:
 
 
 class Flights:
-    """The flights under way. The key holds the generations that were noted: who waits has noted the same ones since he
-    came, so what the flight brings is as new as what he would compute himself.
+    """The flights under way in this process. The key holds the generations that were noted: who waits has noted the
+    same ones since he came, so what the flight brings is as new as what he would compute himself.
     """
 
     def __init__(self) -> None:
@@ -51,3 +58,44 @@ class Flights:
             with self._lock:
                 del self._flights[key]
             flight.landed.set()
+
+
+class Runway:
+    """Lets one process of the host fly for a key: who holds the lock on the key's byte of a file. The kernel frees it
+    with the process (POSIX record locks); what it has computed the others find in the far cache.
+
+    :param path: of the file; where it cannot be had, everybody flies.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file: int | None = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:
+            return
+
+    @contextmanager
+    def alone(self, key: Hashable) -> Iterator[bool]:
+        """Waits for who flies already; true: somebody did."""
+        byte, deadline, waited = zlib.crc32(repr(key).encode()), time.monotonic() + LONGEST_WAIT_SECONDS, False
+        while not (held := self._take(byte)) and time.monotonic() < deadline:
+            waited = True
+            time.sleep(LOOK_EVERY_SECONDS)
+        try:
+            yield waited
+        finally:
+            if held and self._file is not None:
+                fcntl.lockf(self._file, fcntl.LOCK_UN, 1, byte)
+
+    def _take(self, byte: int) -> bool:
+        """Whether nobody else has it. Threads of one process do not shut each other out: their flights do."""
+        if self._file is None:
+            return True
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
+        except (BlockingIOError, PermissionError):  # POSIX allows either
+            return False
+        except OSError:
+            return True
+        return True
