@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import psycopg
 from sqlalchemy.engine import URL
 
-from app.caching.wal_index import WALIndex
+from app.caching import wal_index
 from app.extensions import BUSY_TIMEOUT_MS, POSTGRESQL_OPTIONS
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class SQLiteSource:
         self._path = path
         self._idle: deque[_SQLiteReader] = deque()
         self._pin: sqlite3.Connection | None = None
-        self._index: WALIndex | None = None
+        self._index: wal_index.WALIndex | None = None
         self._known: tuple[bytes, dict[tuple[int, ...], Generations]] = (b"", {})
         self._opening = threading.Lock()
 
@@ -75,11 +75,10 @@ class SQLiteSource:
         """See `Source`."""
         while self._idle:
             self._idle.pop().connection.close()
+        self._index = None
         if self._pin is not None:
             self._pin.close()
-        if self._index is not None:
-            self._index.close()
-            self._index = None
+            self._pin = None
 
     def _remember(self, before: bytes, slots: tuple[int, ...], generations: Generations) -> None:
         """What was read while nobody committed."""
@@ -95,7 +94,7 @@ class SQLiteSource:
             if self._pin is None:
                 self._pin = _SQLiteReader(self._path).connection
                 self._pin.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-                self._index = WALIndex(self._path)
+                self._index = wal_index.of(self._path)
 
     def _ask(self, slots: tuple[int, ...]) -> Generations | None:
         reader = None

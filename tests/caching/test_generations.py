@@ -170,11 +170,12 @@ def test_to_look_at_the_wal_index_drops_no_lock_of_this_process(app, coherence, 
         other = source_for(make_url(f"sqlite:///{path}"))
         for _ in range(5):
             assert other.read(SLOTS)
+        other.close()
+        del other
         gc.collect()
         other_process = subprocess.run([sys.executable, "-c", ELSEWHERE, path], capture_output=True, text=True)
         connection.execute("ROLLBACK")
         connection.close()
-        other.close()
     assert other_process.stderr.strip() == "database is locked"
 
 
