@@ -1,4 +1,4 @@
-"""Worker entry: `celery -A celery_worker.celery worker -Q notifications,mail`."""
+"""Worker entry: `celery -A celery_worker.celery worker -Q notifications,mail,background`."""
 
 import os
 from typing import Any

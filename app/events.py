@@ -24,12 +24,20 @@ class Notified:
     notification_id: int
 
 
-Event = PostPublished | Notified
+@dataclass(frozen=True)
+class StatisticsDue:
+    """Statistics are to be computed anew."""
+
+    refresh_id: int
+
+
+Event = PostPublished | Notified | StatisticsDue
 
 # Each name is a task in `app/tasks/`; a test compares the two.
 SUBSCRIBERS: dict[type[Event], tuple[str, ...]] = {
     PostPublished: ("notify_author", "notify_followers", "notify_admins"),
     Notified: ("send_mail",),
+    StatisticsDue: ("refresh_statistics",),
 }
 
 

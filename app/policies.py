@@ -40,6 +40,11 @@ def can_administer_users(actor: User) -> bool:
     return actor.is_admin
 
 
+def can_refresh_statistics(actor: User) -> bool:
+    """Admins."""
+    return actor.is_admin
+
+
 def can_give_role(actor: User | None, role: str) -> bool:
     """Anyone may be a user; only an admin makes admins."""
     return role == "user" or (actor is not None and actor.is_admin)

@@ -133,7 +133,7 @@ class CeleryWorker(Process):
 
     def __init__(self, environ: Mapping[str, str], *options: str) -> None:
         command = [sys.executable, "-m", "celery", "-A", "celery_worker.celery", "worker", "-l", "INFO", "-c", "1"]
-        command += ["-Q", "notifications,mail", "--without-gossip", "--without-mingle", *options]
+        command += ["-Q", "notifications,mail,background", "--without-gossip", "--without-mingle", *options]
         super().__init__(*command, environ=dict(environ))
         wait_for(lambda: " ready." in self.output, 30)
 

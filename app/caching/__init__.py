@@ -1,6 +1,6 @@
 """The only code that knows there is a cache."""
 
-from app.caching.dependencies import FOLLOW, POST, POSTS, PRIVATE, USER, USERS
+from app.caching.dependencies import FOLLOW, POST, POSTS, PRIVATE, STATISTICS, USER, USERS
 from app.caching.extension import PRINCIPAL, CoherentCache
 from app.caching.front import Front
 from app.caching.variant import Validated
@@ -8,4 +8,4 @@ from app.caching.variant import Validated
 MINE = PRIVATE.of(PRINCIPAL)  # what is private to who asks
 cache = CoherentCache()
 
-__all__ = ["FOLLOW", "MINE", "POST", "POSTS", "USER", "USERS", "Front", "Validated", "cache"]
+__all__ = ["FOLLOW", "MINE", "POST", "POSTS", "STATISTICS", "USER", "USERS", "Front", "Validated", "cache"]

@@ -31,6 +31,16 @@ def tables_read() -> Iterator[set[str]]:
         _reading.reset(token)
 
 
+@contextmanager
+def aside() -> Iterator[None]:
+    """What is asked in here is nothing that the answer is made from."""
+    token = _reading.set(None)
+    try:
+        yield
+    finally:
+        _reading.reset(token)
+
+
 def undeclared(tables: set[str], tags: tuple[Tag, ...]) -> list[str]:
     """The tables whose change would move none of the tags."""
     families = {tag.family for tag in tags}

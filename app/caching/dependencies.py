@@ -20,6 +20,8 @@ from app.models import (
     PostAlias,
     PostTag,
     Session,
+    Statistic,
+    StatisticsRefresh,
     Todo,
     User,
 )
@@ -32,8 +34,9 @@ PRIVATE = Family("private", slot=7000, size=1024)  # by user: what nobody else m
 
 FOLLOW = Family("follow", slot=8100, size=1024)  # by user: whom he follows, who follows him
 SESSION = Family("session", slot=9200, size=1024)  # by user: whether a verified token is still good
+STATISTICS = Family("statistics", slot=10300)
 
-FAMILIES = (USERS, USER, POSTS, POST, PRIVATE, FOLLOW, SESSION)
+FAMILIES = (USERS, USER, POSTS, POST, PRIVATE, FOLLOW, SESSION, STATISTICS)
 
 
 @dataclass(frozen=True)
@@ -80,11 +83,12 @@ MAP: dict[type, tuple[Stales, ...]] = {
     ),
     Notification: (stales(PRIVATE, by="user_id", when=all_but(Notification, "event_id", "sent_at")),),
     Session: (stales(SESSION, by="user_id", when=["user_id", "revoked_at", "expires_at"]),),
+    Statistic: (stales(STATISTICS, when=all_but(Statistic)),),
     Todo: (stales(PRIVATE, by="user_id", when=all_but(Todo)),),
 }
 
 # What no cached answer reads.
-NEVER_CACHED = (IdempotencyKey, Imported, OutboxMessage)
+NEVER_CACHED = (IdempotencyKey, Imported, OutboxMessage, StatisticsRefresh)
 
 
 def families_moved_by(table: str) -> frozenset[Family]:

@@ -7,6 +7,7 @@ from app.models.notification import Notification
 from app.models.outbox import OutboxMessage
 from app.models.post import Post, PostAlias, PostTag
 from app.models.session import Session
+from app.models.statistics import Statistic, StatisticsRefresh
 from app.models.todo import Todo
 from app.models.user import User
 
@@ -20,6 +21,8 @@ __all__ = [
     "PostAlias",
     "PostTag",
     "Session",
+    "Statistic",
+    "StatisticsRefresh",
     "Todo",
     "User",
 ]

@@ -21,6 +21,7 @@ from app.caching import Validated
 from app.caching.entry import etag_of
 from app.errors import FieldError, Invalid, Malformed, UnsupportedMediaType
 from app.schemas.base import Schema
+from app.services.computed import Computed
 from app.services.page import Page
 
 View = Callable[..., Any]
@@ -87,10 +88,13 @@ def body(ns: Namespace, schema: Schema) -> Callable[[View], View]:
     return decorate
 
 
-def returns(ns: Namespace, schema: Schema | None, status: int = 200) -> Callable[[View], View]:
-    """Write the answer of what the handler returns: a model, a `Page`, a dict; without a schema it is empty.
+def returns(
+    ns: Namespace, schema: Schema | None, status: int = 200, *, under: str | None = None
+) -> Callable[[View], View]:
+    """Write the answer of what the handler returns: a model, a `Page`, a `Computed`, a dict; without a schema it is
+    empty. `under`: the path below which stands what was made (by default the request's own).
 
-    Body, `Location` (201), `Link` and `X-Total-Count` (lists), `Last-Modified`: nothing else writes them.
+    Body, `Location` (201, 202), `Link` and `X-Total-Count` (lists), `Last-Modified`: nothing else writes them.
     """
     model = model_of(ns, schema) if schema else None
 
@@ -105,7 +109,7 @@ def returns(ns: Namespace, schema: Schema | None, status: int = 200) -> Callable
                 response = Response(status=status, headers={"Cache-Control": "no-store"})
                 del response.headers["Content-Type"]  # there is no content
                 return response
-            return _answer(result, schema, status, only)
+            return _answer(result, schema, status, only, under)
 
         shown = [model] if schema and schema.many else model
         return ns.response(status, HTTPStatus(status).phrase, shown)(answer)
@@ -226,7 +230,7 @@ def _field_errors(messages: Any, path: str = "") -> list[FieldError]:
     return [FieldError(path, CODES.get(message, "invalid"), message) for message in messages]
 
 
-def _answer(result: Any, schema: Schema, status: int, only: tuple[str, ...] | None) -> Response:
+def _answer(result: Any, schema: Schema, status: int, only: tuple[str, ...] | None, under: str | None) -> Response:
     response = Response(status=status, mimetype="application/json")
     response.headers["Cache-Control"] = "no-store"  # `@cache.cached` says otherwise of what it serves
     if isinstance(result, Page):
@@ -237,8 +241,11 @@ def _answer(result: Any, schema: Schema, status: int, only: tuple[str, ...] | No
             total = {} if result.total is None else {"total": result.total}
             links = {"limit": result.limit, "next": _place(result.next), "prev": _place(result.prev)} | total
             result = {"items": result.items, "page": links}
-    elif status == 201:
-        response.headers["Location"] = f"{request.path.rstrip('/')}/{result.id}"
+    elif isinstance(result, Computed):  # `@cache.cached` keeps it for so long, and says how old it is
+        vars(response).update(timeout=result.timeout, computed_at=result.computed_at.timestamp())
+        result = result.content
+    elif status in (201, 202):
+        response.headers["Location"] = f"{under or request.path.rstrip('/')}/{result.id}"
     if changed := getattr(result, "updated_at", None):
         response.headers["Last-Modified"] = http_date(changed)
     content = schema.dump(result)

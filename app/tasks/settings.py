@@ -34,7 +34,10 @@ def celery_settings(broker_url: str) -> dict[str, Any]:
         # An hour's that finds no worker is not waited for by the next. One beat at a time; two of them do no harm.
         "beat_schedule": {"prune": {"task": "prune", "schedule": crontab(minute=17), "options": {"expires": 3000}}},
         "task_default_queue": "notifications",
-        "task_routes": {"send_mail": {"queue": "mail"}},  # a slow mail server stops no inbox
+        "task_routes": {
+            "send_mail": {"queue": "mail"},  # a slow mail server stops no inbox
+            "refresh_statistics": {"queue": "background"},  # what takes long makes nobody wait for his mail
+        },
     }
 
 

@@ -59,6 +59,8 @@ class World:
             *(f"/api/v2/users/{id}" for id in (alice, bob, admin)),
             *(f"/api/v2/users/{id}/followers?total=true" for id in (alice, bob)),
             *(f"/api/v2/users/{id}/following" for id in (alice, bob)),
+            "/api/v2/stats",
+            *(f"/api/v2/stats/{part}" for part in ("posts-per-day", "categories", "authors", "words")),
             "/api/v2/me",
             "/api/v2/notifications",
             "/api/v2/notifications?unread=true&total=true",

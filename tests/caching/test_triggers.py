@@ -98,6 +98,7 @@ def test_slots_keep_their_numbers_for_ever():
         "private": (7000, 1024),
         "follow": (8100, 1024),
         "session": (9200, 1024),
+        "statistics": (10300, 0),
     }
 
 

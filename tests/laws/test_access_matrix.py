@@ -67,6 +67,13 @@ TABLE: dict[tuple[str, str], tuple[int, ...]] = {
     ("POST", "/api/v2/posts/<int:id>/restore"): (401, 404, 200, 404, 200, 401),
     ("GET", "/api/v2/posts/drafts"): KNOWN,
     ("GET", "/api/v2/posts/trash"): KNOWN,
+    ("GET", "/api/v2/stats"): EVERYBODY,
+    ("GET", "/api/v2/stats/authors"): EVERYBODY,
+    ("GET", "/api/v2/stats/categories"): EVERYBODY,
+    ("GET", "/api/v2/stats/posts-per-day"): EVERYBODY,
+    ("POST", "/api/v2/stats/refresh"): (401, 403, 403, 403, 202, 401),
+    ("GET", "/api/v2/stats/refreshes/<int:id>"): ADMINS,
+    ("GET", "/api/v2/stats/words"): EVERYBODY,
     ("GET", "/api/v2/tags"): EVERYBODY,
     ("GET", "/api/v2/todos"): KNOWN,
     ("POST", "/api/v2/todos"): (401, 201, 201, 201, 201, 401),
@@ -112,7 +119,7 @@ SEES_PRIVATE = {
 }
 SECRETS = ("$2b$", "password_hash", "username_key")
 CASES = [pytest.param(m, rule, role, id=f"{m} {rule} as {role}") for m, rule in TABLE for role in ROLES]
-STORED = ("users", "posts", "outbox", "sessions", "todos", "notifications", "follows")
+STORED = ("users", "posts", "outbox", "sessions", "todos", "notifications", "follows", "statistics_refreshes")
 
 
 def _refused(method: str, rule: str, role: str) -> bool:
@@ -133,6 +140,9 @@ class World:
         told = "INSERT INTO notifications (event_id, user_id, channel, kind, created_at) VALUES"
         sql(f"{told} ('e', :id, 'inbox', 'new_post', '2026-01-01')", id=self.owner.id)
         self.notification = sql("SELECT max(id) FROM notifications")[0][0]
+        asked = "INSERT INTO statistics_refreshes (scope, parts, done, attempts, created_at)"
+        sql(f"{asked} VALUES ('all', '[\"words\"]', 1, 1, '2026-01-01')")
+        self.refresh = sql("SELECT max(id) FROM statistics_refreshes")[0][0]
         self._refresh = token_of(self.owner, "refresh")
         self._headers = {}
         if role != "anon":
@@ -147,12 +157,13 @@ class World:
     def ask(self, method: str, rule: str) -> TestResponse:
         """Send the method to the rule's address, about what is the owner's."""
         ids = {"users": self.owner.id, "todos": self.todo, "notifications": self.notification}
+        ids["refreshes"] = self.refresh
         post = self.trashed if rule.endswith("/restore") else self.post
         id = next((id for noun, id in ids.items() if f"/{noun}/" in rule), post.id)
         file = "docs.css" if "/docs/" in rule else "swagger-ui.css"
         url = rule.replace("<int:id>", str(id)).replace("<path:filename>", file)
         body = BODIES.get(rule) if method in ("POST", "PUT", "PATCH") else None
-        if rule.endswith("/refresh"):
+        if rule.endswith("/auth/refresh"):
             body = {"refresh_token": self._refresh}
         return self._client.open(url, method=method, json=body, headers=self._headers)
 

@@ -11,12 +11,14 @@ from app import create_app
 from tests.laws.budget import ROOT
 
 PUBLIC_V2 = {"list_posts", "get_post", "list_tags", "list_categories", "create_user", "get_user", "login", "refresh"}
-PUBLIC_V2 |= {"list_followers", "list_following"}
+PUBLIC_V2 |= {"list_followers", "list_following", "get_statistics", "get_posts_per_day", "get_category_statistics"}
+PUBLIC_V2 |= {"get_top_authors", "get_word_counts"}
 GUARDED_V2 = {"logout", "change_password", "get_me", "update_me", "follow_user", "unfollow_user"}
 GUARDED_V2 |= {"create_post", "update_post", "delete_post", "list_trash", "restore_post", "list_drafts"}
 GUARDED_V2 |= {"list_todos", "create_todo", "get_todo", "update_todo", "delete_todo"}
 GUARDED_V2 |= {"list_notifications", "count_unread", "mark_all_read", "mark_read"}
 GUARDED_V2 |= {"list_accounts", "get_account", "administer_account", "delete_account"}
+GUARDED_V2 |= {"refresh_statistics", "get_statistics_refresh"}
 FROZEN = ROOT / "docs/swagger/v1.json"
 
 
