@@ -6,10 +6,14 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, CheckConstraint, String, Text, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import Model
 from app.models.base import Id, Timestamp, now
+
+# The triggers compare old and new, and PostgreSQL's plain JSON cannot be compared.
+COMPARABLE = JSON().with_variant(JSONB(), "postgresql")
 
 
 class Statistic(Model):
@@ -22,7 +26,7 @@ class Statistic(Model):
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     part: Mapped[str] = mapped_column(String(20), unique=True)
-    numbers: Mapped[dict[str, Any]] = mapped_column(JSON)
+    numbers: Mapped[dict[str, Any]] = mapped_column(COMPARABLE)
     computed_at: Mapped[datetime] = mapped_column(Timestamp)
 
 

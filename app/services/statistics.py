@@ -45,9 +45,8 @@ def times(parts: tuple[str, ...]) -> dict[str, datetime]:
 
 def numbers(part: str, computed_at: datetime) -> Numbers | None:
     """What was computed of the part at that time; None once it was computed anew. One statement."""
-    wanted = select(Statistic.numbers).where(Statistic.part == part, Statistic.computed_at == computed_at)
-    found: Numbers | None = db.session.scalar(wanted)
-    return found
+    row = db.session.execute(select(Statistic.numbers, Statistic.computed_at).where(Statistic.part == part)).first()
+    return row.numbers if row and row.computed_at == computed_at else None
 
 
 def expired(computed: dict[str, datetime]) -> tuple[str, ...]:

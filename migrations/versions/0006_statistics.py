@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects.postgresql import JSONB
 
 from app.caching import triggers
 
@@ -12,6 +13,7 @@ depends_on = None
 
 ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 TIME = sa.DateTime(timezone=True)
+COMPARABLE = sa.JSON().with_variant(JSONB(), "postgresql")
 
 
 def upgrade() -> None:
@@ -19,7 +21,7 @@ def upgrade() -> None:
         "statistics",
         sa.Column("id", ID, nullable=False),
         sa.Column("part", sa.String(length=20), nullable=False),
-        sa.Column("numbers", sa.JSON(), nullable=False),
+        sa.Column("numbers", COMPARABLE, nullable=False),
         sa.Column("computed_at", TIME, nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_statistics")),
         sa.UniqueConstraint("part", name=op.f("uq_statistics_part")),
