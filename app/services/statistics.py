@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, literal, select
+from sqlalchemy import ColumnElement, Integer, func, literal, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -258,7 +259,8 @@ def _words(column: Any) -> ColumnElement[int]:
     for old, new in (("\t", " "), ("\n", " "), ("\r", " "), ("\x01", ""), ("\x02", "")):
         text = func.replace(text, old, new)
     pairs = func.replace(func.replace(text, " ", "\x01\x02"), "\x02\x01", "")
-    return (func.length(pairs) - func.length(func.replace(text, " ", ""))) // 2 - 1
+    length = functools.partial(func.length, type_=Integer)  # else PostgreSQL divides into fractions
+    return (length(pairs) - length(func.replace(text, " ", ""))) // 2 - 1
 
 
 PARTS = {

@@ -94,7 +94,7 @@ def test_each_part_counts_what_is_published_and_nothing_else(client, make_user, 
 )
 def test_words_are_what_stands_between_blanks(client, make_user, make_post, text, words):
     make_post(make_user(), content=text)
-    assert client.get("/api/v2/stats/words").json["total"] == words
+    assert f'"total":{words},' in client.get("/api/v2/stats/words").text
 
 
 def test_words_of_more_posts_than_one_statement_counts(client, make_user, make_post, monkeypatch):
