@@ -27,6 +27,7 @@ from app.services.posts import LIVE
 MOST_DAYS, MOST_CATEGORIES, MOST_AUTHORS, MOST_LONGEST = 1000, 50, 20, 10
 AT_ONCE = 500  # posts whose words one statement counts: of the longest there can be it still ends in its time
 ATTEMPTS = 3
+PAUSE = timedelta(minutes=1)  # between refreshes that nobody asked for
 Numbers = dict[str, Any]
 
 
@@ -105,15 +106,17 @@ def ask(actor: User) -> StatisticsRefresh:
         if not policies.can_refresh_statistics(actor):
             raise Forbidden("Admin access required")
         _open("all", tuple(PARTS))
-        refresh: StatisticsRefresh | None = db.session.scalar(_under_way("all"))
+        under_way = select(StatisticsRefresh).where(StatisticsRefresh.scope == "all", StatisticsRefresh.open.is_(True))
+        refresh: StatisticsRefresh | None = db.session.scalar(under_way)
         if refresh is None:  # it has ended this very moment
             raise TryAgain
     return refresh
 
 
 def ask_for_expired(parts: tuple[str, ...]) -> None:
-    """Let these parts be computed anew by a task, unless a refresh is under way."""
-    if db.session.scalar(_under_way("all", "expired").limit(1)) is None:
+    """Let these parts be computed anew by a task, unless a refresh is under way, or one has failed just now."""
+    lately = StatisticsRefresh.open.is_(True) | (StatisticsRefresh.created_at > now() - PAUSE)
+    if db.session.scalar(select(StatisticsRefresh.id).where(lately).limit(1)) is None:
         with atomic():
             _open("expired", parts)
 
@@ -176,10 +179,6 @@ def _failed(refresh_id: int, error: Exception) -> bool:
             if refresh.attempts >= ATTEMPTS:
                 refresh.open, refresh.finished_at = None, now()
         return not refresh.open
-
-
-def _under_way(*scopes: str) -> Any:
-    return select(StatisticsRefresh).where(StatisticsRefresh.scope.in_(scopes), StatisticsRefresh.open.is_(True))
 
 
 def _open(scope: str, parts: tuple[str, ...]) -> None:

@@ -18,8 +18,9 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from app.extensions import db
-from app.models import Follow, Notification, Post, PostTag, Todo, User
+from app.models import Follow, Notification, Post, PostTag, StatisticsRefresh, Todo, User
 from app.models.base import now
+from app.services import statistics
 from app.services.atomic import atomic
 from tests.caching.conftest import World
 
@@ -69,6 +70,14 @@ def flush_of_a_delete(world: World, url: str) -> None:
 def flush_of_a_users_name(world: World, url: str) -> None:
     with atomic():
         db.session.get_one(User, world.users[0].id).username = "renamed"
+
+
+@way(BOTH)
+def refresh_of_the_statistics(world: World, url: str) -> None:
+    with atomic():
+        refresh = StatisticsRefresh(scope="all", parts=list(statistics.PARTS))
+        db.session.add(refresh)
+    statistics.run_refresh("event", refresh.id)
 
 
 @way(BOTH)

@@ -108,6 +108,23 @@ def test_after_three_failures_it_has_failed_and_another_may_be_asked_for(countin
     assert admin.post("/api/v2/stats/refresh").json["id"] != asked
 
 
+def test_where_it_fails_again_and_again_it_is_not_tried_without_a_pause(app, client, sql, counting, run):
+    def fail():
+        raise OSError("no")
+
+    client.get("/api/v2/stats/words")
+    counting("words", fail)
+    for paused in (False, True, False):
+        if not paused:
+            sql("UPDATE statistics_refreshes SET created_at = '2026-01-01 00:00:00'")
+        sql(f"UPDATE statistics SET computed_at = '2026-01-0{1 + paused} 00:00:00'")
+        client.get("/api/v2/stats/words")
+        for (id,) in sql("SELECT id FROM statistics_refreshes WHERE open"):
+            sql("UPDATE statistics_refreshes SET attempts = 2")
+            run(id)
+    assert sql("SELECT scope, done, open FROM statistics_refreshes") == [("expired", 0, None)] * 2
+
+
 def test_one_that_kills_its_worker_each_time_has_failed(app, run, asked, told, counting):
     def die():
         raise KeyboardInterrupt  # nothing is noted
