@@ -91,9 +91,8 @@ def compute_missing(parts: tuple[str, ...]) -> None:
     """Compute what never was of these parts; whoever asks for it meanwhile, in this process, waits."""
     end_read()
     with _computing:
-        missing = [part for part in parts if part not in times(parts)]
-        end_read()
-        for part in missing:
+        known = times(parts)
+        for part in (part for part in parts if part not in known):
             _keep(part, *_computed(part))
 
 
@@ -156,6 +155,7 @@ def _begin(refresh_id: int) -> list[str]:
             return []
         if refresh.attempts >= ATTEMPTS:  # the last one told nothing: it has killed its worker
             refresh.open, refresh.finished_at = None, now()
+            refresh.error = refresh.error or "Its worker was killed"
             return []
         refresh.attempts += 1
         refresh.started_at = refresh.started_at or now()

@@ -139,7 +139,8 @@ def test_one_that_kills_its_worker_each_time_has_failed(run, asked, told, counti
             run(asked)
     assert told(asked)["status"] == "running"
     run(asked)
-    assert told(asked)["status"] == "failed"
+    end = told(asked)
+    assert (end["status"], end["error"]) == ("failed", "Its worker was killed")
 
 
 def test_what_two_at_once_have_done_is_not_counted_twice(counting, run, asked, told):
