@@ -17,7 +17,7 @@ from marshmallow import ValidationError, fields, validate
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import doctor, relay
-from app.caching import triggers
+from app.caching import cache, inspection, triggers
 from app.errors import Problem
 from app.extensions import db
 from app.models.base import now
@@ -140,6 +140,43 @@ def rebase() -> None:
     with db.engine.begin() as connection:
         triggers.rebase(connection)
     click.echo("every cached answer is stale now")
+
+
+@cache_group.command("show")
+def show_cache() -> None:
+    """How the cache is doing: mode, lease, far cache, hits by route."""
+    state = inspection.overview(cache)
+    routes, faults = state.pop("routes"), state.pop("faults")
+    state.pop("near")  # this process's, which keeps nothing
+    for name, value in state.items():
+        said = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
+        click.echo(f"{name:6} {'-' if said is None else said}")
+    for route in routes:
+        click.echo(f"{route['hit_ratio']:7.2%} of {route['requests']:>9,} {route['route']}")
+    if faults:
+        raise click.ClickException("\n".join(faults))
+
+
+@cache_group.command("effects")
+@click.argument("table")
+@click.argument("event", type=click.Choice(["insert", "update", "delete"]), default="update")
+@click.option("--column", "columns", multiple=True, help="That an update changes; none: all.")
+@click.option("--id", type=click.IntRange(1), help="Of the row.")
+def show_effects(table: str, event: str, columns: tuple[str, ...], id: int | None) -> None:
+    """What a write would make stale, without doing it."""
+    effects = inspection.effects(table, event, columns, id)
+    for name, of in effects.items():
+        for one in of:
+            click.echo(f"{name:6} {one}")
+    if not effects["tags"]:
+        click.echo("nothing")
+
+
+@cache_group.command("purge")
+@click.argument("tags", nargs=-1, required=True)
+def purge_cache(tags: tuple[str, ...]) -> None:
+    """Make stale what depends on these tags: posts, post:17, user:42 …"""
+    click.echo(f"{inspection.purge(tags)['slots']} slots have moved")
 
 
 @outbox_group.command("relay")

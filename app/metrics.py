@@ -11,12 +11,15 @@ from collections import Counter as Tally
 from collections import deque
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from app import logs
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # the library's own variable, which it reads when it is imported: so it is, late
 ROUTE = "broadsheet.route"  # the environ's keys
@@ -98,6 +101,30 @@ def count(environ: dict[str, Any], status: str, seconds: float) -> None:
         meters().seconds.labels(*labels).observe(seconds)
         if outcome:
             meters().cache.labels(route, outcome).inc()
+
+
+def summed() -> CollectorRegistry:
+    """The sums of all processes of this host.
+
+    :raises OSError: there is no folder to read.
+    """
+    from prometheus_client import CollectorRegistry
+    from prometheus_client.multiprocess import MultiProcessCollector
+
+    hits.write()
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, folder())
+    return registry
+
+
+def outcomes() -> dict[str, dict[str, int]]:
+    """What the cached routes did so far: route -> outcome -> how often."""
+    found: dict[str, dict[str, int]] = {}
+    with contextlib.suppress(OSError):
+        for metric in summed().collect():
+            for sample in metric.samples if metric.name == "broadsheet_cache" else ():
+                found.setdefault(sample.labels["route"], {})[sample.labels["outcome"]] = int(sample.value)
+    return found
 
 
 def folder() -> str:

@@ -87,6 +87,11 @@ class CoherentCache(Cache):
 
         return decorate
 
+    def far_state(self) -> dict[str, Any]:
+        """What the far cache says of itself; other backends than ours say nothing."""
+        nothing = {"answers": None, "entries": None, "bytes": None}
+        return self.cache.state() if isinstance(self.cache, FarCache) else nothing
+
     def _answer(
         self,
         key: str,

@@ -110,6 +110,15 @@ class FarCache(RedisCache):
         """Whether it does not answer."""
         return self._breaker.is_open
 
+    def state(self) -> dict[str, Any]:
+        """Whether Redis answers, and how many keys and bytes the whole of it holds."""
+
+        def ask() -> dict[str, Any]:
+            memory = cast(dict[str, Any], self._client.info("memory"))
+            return {"answers": True, "entries": self._client.dbsize(), "bytes": memory["used_memory"]}
+
+        return cast(dict[str, Any], self._breaker.call(ask, {"answers": False, "entries": None, "bytes": None}))
+
     def clear(self) -> bool:
         """Forget everything that was kept through this prefix."""
         fresh = secrets.token_hex(4)

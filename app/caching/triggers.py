@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from types import ModuleType
 
-from sqlalchemy import Connection, PrimaryKeyConstraint, UniqueConstraint, text
+from sqlalchemy import Connection, PrimaryKeyConstraint, UniqueConstraint, bindparam, text
 
 from app.caching import triggers_postgresql, triggers_sqlite
 from app.caching.dependencies import FAMILIES, MAP, Stales
@@ -62,6 +62,12 @@ def remove(connection: Connection) -> None:
 def rebase(connection: Connection) -> None:
     """A new generation for every slot: all entries are stale."""
     connection.execute(text(_backend(connection).REBASE))
+
+
+def move(connection: Connection, slots: list[int]) -> None:
+    """A new generation for these slots, as if something of theirs had changed."""
+    statement = text(_backend(connection).MOVE).bindparams(bindparam("slots", expanding=True))
+    connection.execute(statement, {"slots": slots})
 
 
 def faults(connection: Connection) -> list[str]:

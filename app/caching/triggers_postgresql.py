@@ -25,6 +25,7 @@ FILL = f"""INSERT INTO cache_generations
     SELECT slot, {TOKEN} FROM generate_series(CAST(:low AS integer), CAST(:high AS integer)) AS slot
     ON CONFLICT DO NOTHING"""
 REBASE = f"UPDATE cache_generations SET base = {TOKEN}"
+MOVE = f"INSERT INTO cache_moves (slot, token) SELECT slot, {TOKEN} FROM cache_generations WHERE slot IN :slots"
 EVENTS = {
     "insert": "REFERENCING NEW TABLE AS present",
     "update": "REFERENCING OLD TABLE AS former NEW TABLE AS present",

@@ -16,6 +16,8 @@ FILL = f"""WITH RECURSIVE missing(slot) AS (SELECT :low UNION ALL SELECT slot + 
     INSERT OR IGNORE INTO cache_generations SELECT slot, {RANDOM} FROM missing"""
 REBASE = f"UPDATE cache_generations SET generation = {RANDOM}"
 
+MOVE = f"UPDATE cache_generations SET generation = {RANDOM} WHERE slot IN :slots"
+
 
 def missing_tables(connection: Connection) -> list[str]:
     """The cache's tables that are not there."""

@@ -44,17 +44,13 @@ class Outbox:
 
 def metrics() -> Response:
     """The sums of all web processes, and the state of the outbox: for this machine, or by METRICS_TOKEN."""
-    from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-    from prometheus_client.multiprocess import MultiProcessCollector
+    from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
     _check()
     try:
-        folder = counters.folder()
+        registry = counters.summed()
     except OSError as error:
         raise Unavailable(f"METRICS_DIR: {error.strerror}") from error
-    counters.hits.write()
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry, folder)
     registry.register(Outbox())
     content = generate_latest(registry)
     return Response(content, content_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": "no-store"})

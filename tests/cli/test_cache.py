@@ -79,3 +79,35 @@ def test_rebase_makes_every_answer_stale(run, client, make_user, make_post):
     assert run("cache", "rebase") == "every cached answer is stale now\n"
     for address in addresses:
         assert "hit" not in client.get(address).headers["Cache-Status"], address
+
+
+def test_show_tells_the_mode_the_far_cache_and_the_hits_of_each_route(run, client, make_user, make_post):
+    make_post(make_user())
+    for _ in range(2):
+        client.get(URL)
+    said = run("cache", "show")
+    assert "mode   direct" in said
+    assert "answers True" in said
+    assert [line for line in said.splitlines() if line.endswith(f" {URL}") and "%" in line]
+
+
+def test_show_ends_with_what_is_wrong(app, run, refused):
+    with app.app_context(), db.engine.begin() as connection:
+        connection.exec_driver_sql(DROP)
+    assert f"the trigger {TRIGGER} is missing" in refused("cache", "show")
+
+
+def test_effects_names_tags_and_routes_of_a_write_that_nobody_does(run):
+    said = run("cache", "effects", "posts", "update", "--column", "title", "--id", "17").splitlines()
+    assert said[:2] == ["tags   posts", "tags   post:17"]
+    assert "routes /api/v1/posts/<int:id>" in said
+    assert run("cache", "effects", "users", "update", "--column", "password_hash") == "nothing\n"
+
+
+def test_purge_makes_stale_what_depends_on_the_tag(run, refused, client, make_user, make_post):
+    make_post(make_user())
+    _cache_status(client)
+    assert "hit" in _cache_status(client)
+    assert run("cache", "purge", "posts") == "1 slots have moved\n"
+    assert "fwd=stale" in _cache_status(client)
+    assert "nonsense is no tag" in refused("cache", "purge", "nonsense")
