@@ -67,7 +67,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pgserver = pgserver.get_server(folder, cleanup_mode="stop")  # type: ignore[attr-defined]
     config.pgfolder = folder  # type: ignore[attr-defined]
     os.environ[SERVER] = config.pgserver.get_uri()  # type: ignore[attr-defined]
-    _sql_on(os.environ[SERVER], "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
+    _sql_on(os.environ[SERVER], "ALTER SYSTEM SET fsync = off", "ALTER SYSTEM SET max_connections = 300")
+    restart_postgresql(config.pgserver)  # type: ignore[attr-defined]
+
+
+def restart_postgresql(server: Any) -> None:
+    """End its connections, and read its settings anew."""
+    from pgserver._commands import pg_ctl
+
+    pg_ctl(["-w", "-m", "fast", "-l", str(server.log), "restart"], pgdata=server.pgdata, user=server.system_user)
+    server.ensure_postgres_running()  # learns the number of its process, which it will want to stop
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

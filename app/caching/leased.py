@@ -71,6 +71,7 @@ class LeasedSource:
     """
 
     def __init__(self, url: URL, folder: Path, slots: list[range], alone: bool) -> None:
+        self.folder = folder
         self._direct = PostgreSQLSource(url)
         self._checks = SharedChecks(self._direct)
         self._alone = alone
@@ -99,6 +100,10 @@ class LeasedSource:
             return
         while (left := until - boottime()) > 0:
             time.sleep(left / 1e9)
+
+    def is_leased(self) -> bool:
+        """Whether the page is trusted now."""
+        return boottime() - self._agent.page.words[CHECKED] < self._lease
 
     def fold(self) -> None:
         """See `Source`: the agents fold; this is for when there is none."""
