@@ -33,6 +33,7 @@ from app.caching.page import (
     WANTED,
     Page,
     boottime,
+    is_at,
 )
 
 if TYPE_CHECKING:
@@ -102,8 +103,7 @@ class Agent:
             try:
                 with _deadline(CONNECT_SECONDS):
                     connection = self._connected()
-                    if self._alone:
-                        self._see_no_others(connection)
+                    self._examine(connection)
                 with connection:
                     self._serve(connection)
             except Unfit as fault:
@@ -125,6 +125,8 @@ class Agent:
     def _serve(self, connection: psycopg.Connection[Any]) -> None:
         """Keep the page true as long as the connection lasts."""
         answer = None
+        self._fold_below = None
+        self._fold(connection)  # what has piled up while nobody read would make the first question long
         while True:
             asked_at = boottime()
             self._look_around(asked_at)
@@ -133,11 +135,14 @@ class Agent:
             self._publish(answer, asked_at)
             self._rest(connection, asked_at)
 
-    def _see_no_others(self, connection: psycopg.Connection[Any]) -> None:
-        """Their writers do not wait for us. Our name is shown already: of two that come at once, one sees the other."""
+    def _examine(self, connection: psycopg.Connection[Any]) -> None:
+        """Writers on other hosts would not wait for us: then we lease nothing, and ours wait for theirs. Our name shows
+        already: of two that come at once, one sees the other.
+        """
+        if connection.execute("SELECT pg_is_in_recovery()").fetchone() != (False,):
+            raise Unfit(STANDBY)
         names = (NAME + "%", NAME + self._page.host)
-        others = connection.execute(OTHERS, names).fetchone()
-        if others is None or others[0]:
+        if self._alone and connection.execute(OTHERS, names).fetchone() != (0,):
             raise Unfit(OTHER_HOSTS)
 
     def _ask(self, connection: psycopg.Connection[Any], before: Answer | None) -> Answer:
@@ -201,9 +206,13 @@ class Agent:
         return True
 
     def _look_around(self, now: int) -> None:
-        """Show that one is awake. End, if nobody asks any more, or the page was taken away."""
+        """Show that one is awake. End, if nobody asks any more, or page or bell was taken away."""
         self._page.words[HEARD] = now
-        if now - self._used_at > RETIRE_NS or not self._page.is_at(self._path):
+        bell = os.fstat(self._bell)
+        found = is_at(self._path, self._page.file) and is_at(
+            self._path.with_suffix(".bell"), (bell.st_dev, bell.st_ino)
+        )
+        if not found or now - self._used_at > RETIRE_NS:
             raise SystemExit
 
 

@@ -48,6 +48,7 @@ LOOK_EVERY_SECONDS = 0.0003
 HUNG_MS = 2000
 START_SECONDS = (1.0, 3.0)  # between two starts of an agent by one process, at random
 CHECK_SECONDS = 3.0
+FAULT_SECONDS = 2.0
 NOBODYS = Page.nobodys()
 # Our packages' own modules would bring Flask and all of the app with them.
 START = """
@@ -86,10 +87,7 @@ class LeasedSource:
         checked = words[CHECKED]
         if -self._lease < now - checked < self._lease:
             words[WANTED] = checked
-            try:
-                return tuple([page.generations[slot] for slot in slots])
-            except IndexError:
-                return None
+            return _of(page, slots)
         return self._renewed(slots)
 
     def settle(self) -> None:
@@ -110,8 +108,16 @@ class LeasedSource:
         self._direct.fold()
 
     def fault(self) -> str | None:
-        """See `Source`."""
-        return FAULTS[self._agent.page.words[FAULT]]
+        """See `Source`: what the agent says, once it is there."""
+        until = time.monotonic() + FAULT_SECONDS
+        while time.monotonic() < until:
+            began = boottime()
+            if self._agent.ring() and self._checked_since(began, began + 10 * PATIENCE_MS * MILLISECOND):
+                return None
+            if fault := FAULTS[self._agent.page.words[FAULT]]:
+                return fault
+            time.sleep(10 * LOOK_EVERY_SECONDS)
+        return f"no agent answers, so hits ask the database -> see {self.folder}/cache/*.log"
 
     def close(self) -> None:
         """See `Source`. The agent is everybody's: it ends when nobody asks."""
@@ -120,25 +126,31 @@ class LeasedSource:
 
     def _renewed(self, slots: tuple[int, ...]) -> Generations | None:
         """As `read()`, when the lease is over."""
-        began = boottime()
+        began, page = boottime(), None
         if self._agent.ring() and self._patient.acquire(blocking=False):
             try:
-                renewed = self._checked_since(began, began + PATIENCE_MS * MILLISECOND)
+                page = self._checked_since(began, began + PATIENCE_MS * MILLISECOND)
             finally:
                 self._patient.release()
-            if renewed:
-                return self.read(slots)
-        return self._checks.read(slots)
+        return self._checks.read(slots) if page is None else _of(page, slots)
 
-    def _checked_since(self, began: int, until: int) -> bool:
-        """Wait for a check that began since then, until then."""
-        words = self._agent.page.words
-        while words[CHECKED] <= began:
+    def _checked_since(self, began: int, until: int) -> Page | None:
+        """The page, once it was checked by a question that began since then; None: it was not, until then."""
+        page = self._agent.page
+        while not began < page.words[CHECKED] <= boottime():
             if boottime() > until:
                 self._agent.is_missed()
-                return False
+                return None
             time.sleep(LOOK_EVERY_SECONDS)
-        return True
+        return page
+
+
+def _of(page: Page, slots: tuple[int, ...]) -> Generations | None:
+    generations = page.generations
+    try:
+        return tuple([generations[slot] for slot in slots])
+    except IndexError:
+        return None
 
 
 class Agent:
@@ -262,15 +274,20 @@ class SharedChecks:
         return tuple(check.found[slot] for slot in slots) if check.found.keys() >= set(slots) else None
 
     def _run(self, check: Check) -> None:
-        with self._asking:
+        if not self._asking.acquire(timeout=CHECK_SECONDS):  # the one before hangs
+            with self._joining:
+                self._next = Check()
+            check.done.set()
+            return
+        try:
             with self._joining:
                 self._next = Check()  # who comes from here on is not answered by this one
-            try:
-                wanted = tuple(check.slots)
-                generations = self._source.read(wanted)
-                check.found = dict(zip(wanted, generations, strict=True)) if generations else {}
-            finally:
-                check.done.set()
+            wanted = tuple(check.slots)
+            generations = self._source.read(wanted)
+            check.found = dict(zip(wanted, generations, strict=True)) if generations else {}
+        finally:
+            self._asking.release()
+            check.done.set()
 
 
 class Check:

@@ -49,12 +49,12 @@ def namespace() -> int:
 
 
 class Page:
-    """A mapped page. `words` are the head's, `generations` are by slot."""
+    """A mapped page. `words` are the head's, `generations` are by slot; `file` is its device and inode."""
 
-    __slots__ = ("_file", "generations", "words")
+    __slots__ = ("file", "generations", "words")
 
     def __init__(self, file: tuple[int, int], memory: memoryview[int]) -> None:
-        self._file, self.words, self.generations = file, memory, memory[HEAD:]
+        self.file, self.words, self.generations = file, memory, memory[HEAD:]
 
     @classmethod
     def nobodys(cls) -> Page:
@@ -87,20 +87,19 @@ class Page:
 
         :raises OSError: the disk is full or read-only.
         """
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            os.ftruncate(fd, _size(slots))
-            os.posix_fallocate(fd, 0, _size(slots))  # else a full disk would be a SIGBUS
-            file = os.fstat(fd)
-            page = cls((file.st_dev, file.st_ino), _map(fd, slots))
-        finally:
-            os.close(fd)
+        page = cls.found(path, slots)
+        if page is None:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.pwrite(fd, bytes(8 * HEAD), 0)  # first, so that nobody takes it for a page meanwhile
+                os.ftruncate(fd, _size(slots))
+                os.posix_fallocate(fd, 0, _size(slots))  # else a full disk would be a SIGBUS
+                file = os.fstat(fd)
+                page = cls((file.st_dev, file.st_ino), _map(fd, slots))
+            finally:
+                os.close(fd)
         words = page.words
-        if (words[KIND], words[SLOTS], words[BOOT]) != (MARK, slots, _boot()):
-            words[KIND] = 0
-            for word in range(HEAD):
-                words[word] = 0
-            words[SLOTS], words[BOOT] = slots, _boot()
+        words[SLOTS], words[BOOT] = slots, _boot()
         words[PID] = 0  # nobody is killed by half a signature
         words[STARTED], words[NAMESPACE] = started(os.getpid()) or 0, namespace()
         words[PID], words[KIND] = os.getpid(), MARK
@@ -109,15 +108,16 @@ class Page:
     @property
     def host(self) -> str:
         """A name for the host."""
-        return _digest(f"{self._file} {_boot()}")
+        return _digest(f"{self.file} {_boot()}")
 
-    def is_at(self, path: Path) -> bool:
-        """Whether this is still the file there."""
-        try:
-            file = os.stat(path)
-        except OSError:
-            return False
-        return (file.st_dev, file.st_ino) == self._file
+
+def is_at(path: Path, file: tuple[int, int]) -> bool:
+    """Whether this is still the file there."""
+    try:
+        there = os.stat(path)
+    except OSError:
+        return False
+    return (there.st_dev, there.st_ino) == file
 
 
 def _size(slots: int) -> int:

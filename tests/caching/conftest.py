@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -145,7 +144,7 @@ def uncached(monkeypatch: pytest.MonkeyPatch, coherence: Coherence) -> Callable[
     @contextmanager
     def bypassed() -> Iterator[None]:
         with monkeypatch.context() as patch:
-            patch.setattr(coherence, "source", SimpleNamespace(read=lambda slots: None))
+            patch.setattr(coherence.source, "read", lambda slots: None)
             yield
 
     return bypassed
