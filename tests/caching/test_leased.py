@@ -215,6 +215,19 @@ def test_nobody_kills_who_has_the_number_of_an_agent_that_is_gone(hosts):
 
 
 @on_postgresql
+@pytest.mark.parametrize("alone", [True, False], ids=["one host", "many hosts"])
+def test_an_answer_that_took_its_time_is_as_old_as_its_question(hosts, writer, database, folder, alone):
+    """What was committed while it was on its way is not in it."""
+    wire = Wire(folder, database)
+    try:
+        source = hosts(alone=alone, agent_url=wire.url)
+        wire.late = 0.03
+        write_and_look(writer, source, [source], 3)
+    finally:
+        wire.close()
+
+
+@on_postgresql
 def test_an_agent_whose_wire_is_dead_dies_and_is_replaced(hosts, writer, database, folder):
     wire = Wire(folder, database)
     try:
@@ -384,14 +397,17 @@ def test_an_agent_ends_when_its_folder_is_gone(hosts):
 
 
 @on_postgresql
-def test_moves_are_folded_while_others_ask_and_by_nobody_missed(hosts, writer):
-    """One host sleeps through it: what it asks by is older than what was folded, so it loads everything."""
-    awake, asleep = hosts("a", alone=False), hosts("b", alone=False)
+def test_who_rested_while_moves_were_folded_misses_nothing(hosts, writer):
+    """What his agent asks by is older than what is left of them: it loads everything."""
+    asleep = hosts("a", alone=False)
+    time.sleep(2)
+    awake = hosts("b", alone=False)
     for _ in range(20):
         writer.commit()
-    time.sleep(1.5)
     wait_for(lambda: awake.read(SLOTS) and not writer.connection.execute("SELECT FROM cache_moves").fetchone(), 5)
-    assert asleep.read(SLOTS) == awake.read(SLOTS) == writer.truth()
+    assert awake.read(SLOTS) == writer.truth()
+    wait_for(lambda: is_back(asleep))
+    assert asleep.read(SLOTS) == writer.truth()
 
 
 @on_postgresql
