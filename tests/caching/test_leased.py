@@ -405,6 +405,7 @@ def test_who_rested_while_moves_were_folded_misses_nothing(hosts, writer):
     for _ in range(20):
         writer.commit()
     wait_for(lambda: awake.read(SLOTS) and not writer.connection.execute("SELECT FROM cache_moves").fetchone(), 5)
+    awake.settle()
     assert awake.read(SLOTS) == writer.truth()
     wait_for(lambda: is_back(asleep))
     assert asleep.read(SLOTS) == writer.truth()
