@@ -49,6 +49,10 @@ class Writer:
         token = random.getrandbits(62)
         self.connection.execute("INSERT INTO cache_moves (slot, token) VALUES (%s, %s)", (slot, token))
 
+    def moves(self) -> int:
+        """How many are not folded."""
+        return self.connection.execute("SELECT count(*) FROM cache_moves").fetchone()[0]
+
     def truth(self) -> tuple[int, ...]:
         """The generations of SLOTS, added up here."""
         found = []

@@ -404,7 +404,7 @@ def test_who_rested_while_moves_were_folded_misses_nothing(hosts, writer):
     awake = hosts("b", alone=False)
     for _ in range(20):
         writer.commit()
-    wait_for(lambda: awake.read(SLOTS) and not writer.connection.execute("SELECT FROM cache_moves").fetchone(), 5)
+    wait_for(lambda: awake.read(SLOTS) and writer.moves() == 0, 5)
     awake.settle()
     assert awake.read(SLOTS) == writer.truth()
     wait_for(lambda: is_back(asleep))
@@ -419,11 +419,12 @@ def test_a_writer_that_stays_open_holds_up_the_folding_of_what_came_after_it(hos
         for _ in range(3):
             writer.commit()
         time.sleep(1.2)
+        assert writer.moves() == 3
         source.settle()
         assert source.read(SLOTS) == writer.truth()
     source.settle()
     assert source.read(SLOTS) == writer.truth()
-    wait_for(lambda: source.read(SLOTS) and not writer.connection.execute("SELECT FROM cache_moves").fetchone(), 5)
+    wait_for(lambda: source.read(SLOTS) and writer.moves() == 0, 5)
     assert source.read(SLOTS) == writer.truth()
 
 
