@@ -91,6 +91,18 @@ SETTINGS = (
         "CACHE_THRESHOLD", _whole(1, 10_000_000), "10000", "entries at most, near (each process) and in SimpleCache"
     ),
     Setting("CACHE_NEAR_BYTES", _whole(0, 2**40), "67108864", "bytes at most in the near cache of each process"),
+    Setting(
+        "CACHE_MODE",
+        _one_of("direct", "leased"),
+        "direct",
+        "hits ask the database what is current, or (PostgreSQL) a page in `DATA_DIR`",
+    ),
+    Setting(
+        "CACHE_HOSTS",
+        _one_of("one", "many"),
+        "many",
+        "leased: machines that share the database; `many`: each write waits 42 ms",
+    ),
     Setting("V1_TOKEN_HOURS", _whole(1, 8760), "24", "how long a v1 token lives"),
     Setting("ACCESS_TOKEN_MINUTES", _whole(1, 1440), "15", "how long a v2 access token lives"),
     Setting("REFRESH_TOKEN_DAYS", _whole(1, 365), "30", "how long a refresh token lives that nobody uses"),
@@ -173,7 +185,10 @@ def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
     _check_secret(values["SECRET_KEY"])
     if values["APP_ENV"] == "production":
         _check_production(values, environ)
-    return values | _derived(values)
+    values |= _derived(values)
+    if values["CACHE_MODE"] == "leased" and values["SQLALCHEMY_DATABASE_URI"].startswith("sqlite"):
+        raise ConfigError("CACHE_MODE: leased is for PostgreSQL; with SQLite set direct")
+    return values
 
 
 def _read(setting: Setting, environ: Mapping[str, str]) -> Any:

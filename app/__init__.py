@@ -67,7 +67,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
 
 
 def _wrap(app: Flask, settings: dict[str, Any]) -> None:
-    edge = Edge(app.wsgi_app, settings)
+    edge = Edge(app.wsgi_app, settings, app.extensions["coherence"].settle)
     layers = cast(WSGIApplication, Front(edge, edge, app.extensions["coherence"]))
     proxies = settings["TRUSTED_PROXIES"]
     if proxies:

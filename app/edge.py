@@ -18,10 +18,13 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from werkzeug.sansio.utils import host_is_trusted
 
 from app import logs, metrics
+from app.caching.warming import SETTLED
 from app.errors import Malformed, Problem, TooLarge, Unavailable, UnsupportedMediaType
 from app.routes.problems import REQUEST_ID, render
 
 log = logging.getLogger("broadsheet.access")
+Start = Callable[..., Callable[[bytes], object]]
+SAFE = ("GET", "HEAD", "OPTIONS")
 LONGEST_TARGET = 4096  # bytes of path and query
 LONGEST_HEADERS = 16_384  # bytes of all together
 LONGEST_HEADER = 8192
@@ -59,10 +62,10 @@ class Refused(Problem):
 
 
 class Edge:
-    """Wraps the app. `config` is the app's."""
+    """Wraps the app. `config` is the app's; `settle()` waits until what is committed shows everywhere."""
 
-    def __init__(self, app: WSGIApplication, config: dict[str, Any]) -> None:
-        self._app = app
+    def __init__(self, app: WSGIApplication, config: dict[str, Any], settle: Callable[[], None]) -> None:
+        self._app, self._settle = app, settle
         self._config = config
         origins = config["CORS_ORIGINS"]
         self._sharing = [("Cross-Origin-Resource-Policy", "cross-origin" if origins else "same-origin")]
@@ -88,7 +91,7 @@ class Edge:
             if environ["REQUEST_METHOD"] == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
                 start("204 No Content", self._preflight(environ))
                 return []
-            return self._app(environ, start)
+            return self._app(environ, start if environ["REQUEST_METHOD"] in SAFE else self._settled(environ, start))
         except Problem as problem:
             response = render(problem, environ.get("PATH_INFO", ""), environ[REQUEST_ID])
             return response(environ, start)
@@ -121,12 +124,22 @@ class Edge:
             return str(given)
         return f"{self._process}{next(self._requests):016x}"
 
+    def _settled(self, environ: WSGIEnvironment, start: Start) -> Start:
+        """Each answer that may tell of a write waits: also a repeated one, and one that says that nothing was done."""
+
+        def start_settled(*answer: Any) -> Callable[[bytes], object]:
+            if SETTLED not in environ:
+                self._settle()
+            return start(*answer)
+
+        return start_settled
+
     def _check(self, environ: WSGIEnvironment) -> None:
         """Refuse what is beyond the bounds (HARDENING F10, F16, F17), and read the body: its length is known."""
         if not self.admits(environ):
             self._check_bounds(environ)
             environ["HTTP_HOST"] = self._checked(environ.get("HTTP_HOST", ""))  # Flask compares it once more, as it is
-        if environ["REQUEST_METHOD"] not in ("GET", "HEAD", "OPTIONS"):
+        if environ["REQUEST_METHOD"] not in SAFE:
             self._read_body(environ)
 
     def _check_bounds(self, environ: WSGIEnvironment) -> None:

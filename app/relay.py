@@ -30,6 +30,8 @@ def publish_due() -> int:
     """
     claimed = outbox.claim()
     published = 0
+    if claimed:
+        current_app.extensions["coherence"].settle()  # who is told may look at once
     try:
         for due in claimed:
             celery.send_task(due.subscriber, args=[due.id, due.attempts])

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from app.caching import triggers
 from app.extensions import db
 
-CACHE_TABLES = ("cache_generations", "cache_moves")
+CACHE_TABLES = ("cache_generations", "cache_moves", "cache_upto")
 
 
 def include_object(thing: Any, name: str | None, type_: str, reflected: bool, compare_to: Any) -> bool:

@@ -7,15 +7,18 @@ import logging
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from flask import Flask
 from sqlalchemy import make_url
 
 from app.caching import triggers
+from app.caching.dependencies import FAMILIES
 from app.caching.entry import Coded, Entry
 from app.caching.flight import Flights, Runway
 from app.caching.front import Address
-from app.caching.generations import Generations, source_for
+from app.caching.generations import Generations, Source, source_for
+from app.caching.leased import LeasedSource
 from app.caching.near import Clock
 from app.caching.principals import RememberedPrincipals
 from app.extensions import db
@@ -32,7 +35,7 @@ class Coherence:
         self.near: Clock[str, Entry] = Clock(most, most_bytes)
         self.addresses: Clock[tuple[str, str], Address] = Clock(most, most_bytes // 8)
         self.principals = RememberedPrincipals(self.current, most)
-        self.source = source_for(make_url(app.config["SQLALCHEMY_DATABASE_URI"]))
+        self.source = _source(app.config)
         self.flights = Flights()
         self.runway = Runway(Path(app.config["DATA_DIR"]) / "run" / "flights")
         self.release = _release()
@@ -82,9 +85,21 @@ class Coherence:
             self.near.resize(entry.key, entry, entry.size)
         return answer
 
+    def settle(self) -> None:
+        """Wait until nobody on any host is answered with less than what is committed now: before anything is sent."""
+        self.source.settle()
+
     def check_now(self) -> None:
         """Let the next request ask."""
         self._check_at = 0.0
+
+
+def _source(config: dict[str, Any]) -> Source:
+    url = make_url(config["SQLALCHEMY_DATABASE_URI"])
+    if config["CACHE_MODE"] == "direct":
+        return source_for(url)
+    slots = [family.slots for family in FAMILIES]
+    return LeasedSource(url, Path(config["DATA_DIR"]), slots, alone=config["CACHE_HOSTS"] == "one")
 
 
 def _release() -> str:

@@ -16,12 +16,11 @@ from typing import Any, Protocol
 import psycopg
 from sqlalchemy.engine import URL
 
-from app.caching import wal_index
+from app.caching import moves, wal_index
 from app.extensions import BUSY_TIMEOUT_MS, POSTGRESQL_OPTIONS
 
 log = logging.getLogger(__name__)
 Generations = tuple[int, ...]
-FOLD_AT_MOST = 10_000
 MOST_KNOWN = 20_000  # sets of slots
 
 
@@ -33,6 +32,15 @@ class Source(Protocol):
 
     def fold(self) -> None:
         """Tidy up what reading would otherwise get slower by. No generation changes."""
+
+    def settle(self) -> None:
+        """Wait until `read()` shows whatever was committed before this call, to everybody on every host."""
+
+    def fault(self) -> str | None:
+        """One line on what keeps it from its best, with what to do; None: nothing."""
+
+    def lease(self) -> dict[str, Any] | None:
+        """How old what it trusts is, and whose; None: it trusts nothing that it has not just asked for."""
 
     def close(self) -> None:
         """Close the connections that nobody uses just now."""
@@ -70,6 +78,17 @@ class SQLiteSource:
 
     def fold(self) -> None:
         """See `Source`: there is nothing to tidy up."""
+
+    def settle(self) -> None:
+        """See `Source`: nobody trusts what is older than his own look."""
+
+    def fault(self) -> str | None:
+        """See `Source`."""
+        return None
+
+    def lease(self) -> dict[str, Any] | None:
+        """See `Source`."""
+        return None
 
     def close(self) -> None:
         """See `Source`."""
@@ -132,16 +151,10 @@ class _SQLiteReader:
 class PostgreSQLSource:
     """Connections in autocommit, each used by one thread at a time, and one prepared statement."""
 
-    READ = """SELECT slot, base # coalesce((SELECT bit_xor(token) FROM cache_moves m WHERE m.slot = g.slot), 0)
-        FROM cache_generations g WHERE slot = ANY(%s)"""
-    # One statement, one snapshot: whoever reads meanwhile sees the moves or the base that holds them, never both.
-    FOLD = """WITH gone AS (DELETE FROM cache_moves WHERE ctid = ANY(ARRAY(SELECT ctid FROM cache_moves LIMIT %s))
-            RETURNING slot, token), folded AS (SELECT slot, bit_xor(token) AS token FROM gone GROUP BY slot)
-        UPDATE cache_generations g SET base = g.base # f.token FROM folded f WHERE g.slot = f.slot"""
-
     def __init__(self, url: URL) -> None:
         self._dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
         self._idle: deque[psycopg.Connection[Any]] = deque()
+        self._fold_below: int | None = None
 
     def read(self, slots: tuple[int, ...]) -> Generations | None:
         """See `Source`. Connections that died while idle are thrown away; a new one that fails is the end."""
@@ -170,23 +183,33 @@ class PostgreSQLSource:
             self._idle.pop().close()
 
     def _read(self, connection: psycopg.Connection[Any], slots: tuple[int, ...]) -> Generations | None:
-        rows = connection.execute(self.READ, (list(slots),), prepare=True).fetchall()
+        rows = connection.execute(moves.READ, (list(slots),), prepare=True).fetchall()
         if len(rows) != len(slots):
             return None
         known = dict(rows)
         return tuple(known[slot] for slot in slots)
 
     def fold(self) -> None:
-        """XOR moves into the bases. Whoever comes while another folds leaves it to him."""
+        """See `Source`."""
         connection = self._connect()
         if connection is None:
             return
-        with connection, connection.transaction():
-            (alone,) = connection.execute("SELECT pg_try_advisory_xact_lock(hashtext('cache_moves'))").fetchone() or (
-                0,
-            )
-            if alone:
-                connection.execute(self.FOLD, (FOLD_AT_MOST,))
+        try:
+            with connection:
+                self._fold_below, _ = moves.fold(connection, self._fold_below)
+        except psycopg.Error as error:
+            log.warning("moves cannot be folded: %s", error)
+
+    def settle(self) -> None:
+        """See `Source`: nobody trusts what is older than his own look."""
+
+    def fault(self) -> str | None:
+        """See `Source`."""
+        return None
+
+    def lease(self) -> dict[str, Any] | None:
+        """See `Source`."""
+        return None
 
     def _connect(self) -> psycopg.Connection[Any] | None:
         try:

@@ -61,7 +61,8 @@ def remove(connection: Connection) -> None:
 
 def rebase(connection: Connection) -> None:
     """A new generation for every slot: all entries are stale."""
-    connection.execute(text(_backend(connection).REBASE))
+    for statement in _backend(connection).REBASE:
+        connection.execute(text(statement))
 
 
 def move(connection: Connection, slots: list[int]) -> None:

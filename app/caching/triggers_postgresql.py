@@ -20,11 +20,20 @@ TABLES = (
     """CREATE TABLE IF NOT EXISTS cache_moves
         (xid xid8 NOT NULL DEFAULT pg_current_xact_id(), slot integer NOT NULL, token bigint NOT NULL)""",
     "CREATE INDEX IF NOT EXISTS ix_cache_moves_slot ON cache_moves (slot)",
+    "CREATE INDEX IF NOT EXISTS ix_cache_moves_xid ON cache_moves (xid)",
+    "CREATE TABLE IF NOT EXISTS cache_upto (one boolean PRIMARY KEY DEFAULT true CHECK (one), upto xid8 NOT NULL)",
+    "INSERT INTO cache_upto (upto) VALUES ('0') ON CONFLICT DO NOTHING",
 )
 FILL = f"""INSERT INTO cache_generations
     SELECT slot, {TOKEN} FROM generate_series(CAST(:low AS integer), CAST(:high AS integer)) AS slot
     ON CONFLICT DO NOTHING"""
-REBASE = f"UPDATE cache_generations SET base = {TOKEN}"
+REBASE = (
+    "SELECT pg_advisory_xact_lock(hashtext('cache_moves'))",  # nobody folds meanwhile
+    "DELETE FROM cache_moves",  # those from a dump have the numbers of another server's transactions
+    f"UPDATE cache_generations SET base = {TOKEN}",
+    # Above whatever anyone has asked with who has not seen this transaction: all load everything.
+    "UPDATE cache_upto SET upto = (pg_current_xact_id()::text::bigint + 1)::text::xid8",
+)
 MOVE = f"INSERT INTO cache_moves (slot, token) SELECT slot, {TOKEN} FROM cache_generations WHERE slot IN :slots"
 EVENTS = {
     "insert": "REFERENCING NEW TABLE AS present",
@@ -36,7 +45,7 @@ EVENTS = {
 
 def missing_tables(connection: Connection) -> list[str]:
     """The cache's tables that are not there."""
-    names = ("cache_generations", "cache_moves")
+    names = ("cache_generations", "cache_moves", "cache_upto")
     return [n for n in names if connection.scalar(text("SELECT to_regclass(:name)"), {"name": n}) is None]
 
 

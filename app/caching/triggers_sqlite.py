@@ -14,7 +14,7 @@ RANDOM = "random() & 0x7FFFFFFFFFFFFFFF"
 TABLES = ("CREATE TABLE IF NOT EXISTS cache_generations (slot INTEGER PRIMARY KEY, generation INTEGER NOT NULL)",)
 FILL = f"""WITH RECURSIVE missing(slot) AS (SELECT :low UNION ALL SELECT slot + 1 FROM missing WHERE slot < :high)
     INSERT OR IGNORE INTO cache_generations SELECT slot, {RANDOM} FROM missing"""
-REBASE = f"UPDATE cache_generations SET generation = {RANDOM}"
+REBASE = (f"UPDATE cache_generations SET generation = {RANDOM}",)
 
 MOVE = f"UPDATE cache_generations SET generation = {RANDOM} WHERE slot IN :slots"
 

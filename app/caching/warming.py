@@ -15,6 +15,7 @@ from app.services.atomic import end_read
 
 log = logging.getLogger(__name__)
 WRITES = ("POST", "PUT", "PATCH")
+SETTLED = "broadsheet.settled"  # the environ's key: the answer has waited for what was committed
 WARMING = "broadsheet.warming"  # the environ's key: the generations have just moved, nobody can have kept anything
 
 
@@ -28,6 +29,8 @@ def warm(response: Response) -> Response:
         app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
         try:
             if _is_cached(app, path):
+                app.extensions["coherence"].settle()  # else this GET could find what was true before
+                request.environ[SETTLED] = True
                 _get(app, path)
         except Exception:
             log.exception("%s was written, but not warmed", path)

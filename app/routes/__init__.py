@@ -18,6 +18,7 @@ from app.routes.v2 import cache as cache_v2
 from app.routes.v2 import me as me_v2
 from app.routes.v2 import notifications as notifications_v2
 from app.routes.v2 import posts as posts_v2
+from app.routes.v2 import stats as stats_v2
 from app.routes.v2 import tags as tags_v2
 from app.routes.v2 import todos as todos_v2
 from app.routes.v2 import users as users_v2
@@ -30,7 +31,10 @@ NAMESPACES: tuple[tuple[Namespace, type[Schema], str], ...] = (
     *((of.ns, ErrorV1, "") for of in (users_v1, posts_v1, todos_v1)),
     *(
         (of.ns, ProblemV2, "_v2")
-        for of in (auth_v2, users_v2, me_v2, posts_v2, tags_v2, todos_v2, notifications_v2, admin_v2, cache_v2)
+        for of in (
+            *(auth_v2, users_v2, me_v2, posts_v2, tags_v2, todos_v2, notifications_v2, stats_v2),
+            *(admin_v2, cache_v2),
+        )
     ),
 )
 AUTHORIZATIONS = {

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import SimpleNamespace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import make_url
 from werkzeug.test import TestResponse
 
+from app.caching.dependencies import FAMILIES
 from app.caching.extension import Coherence
+from app.caching.leased import LeasedSource
 from app.extensions import db
 from app.models import Follow, Notification, Post, PostTag, User
 from app.services.atomic import atomic
+from tests.servers import wait_for
 
+ALL_SLOTS = [family.slots for family in FAMILIES]
 TAGS = ["flask", "python"]
 COMPARED = ("Content-Type", "ETag", "Link", "X-Total-Count", "Last-Modified", "Cache-Control")
 
@@ -140,7 +146,27 @@ def uncached(monkeypatch: pytest.MonkeyPatch, coherence: Coherence) -> Callable[
     @contextmanager
     def bypassed() -> Iterator[None]:
         with monkeypatch.context() as patch:
-            patch.setattr(coherence, "source", SimpleNamespace(read=lambda slots: None))
+            patch.setattr(coherence.source, "read", lambda slots: None)
             yield
 
     return bypassed
+
+
+@pytest.fixture
+def host(app: Flask, environ: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., LeasedSource]]:
+    """host(name="a", alone=True, url=…): the source of generations of a host (PostgreSQL), whose agent is there."""
+    if app.config["CACHE_MODE"] == "leased":
+        pytest.skip("the app is a host of this database too")
+    made = []
+
+    def make(name: str = "a", alone: bool = True, url: str | None = None, there: bool = True) -> LeasedSource:
+        source = LeasedSource(make_url(url or environ["DATABASE_URL"]), tmp_path / name, ALL_SLOTS, alone)
+        made.append(source)
+        if there:
+            wait_for(lambda: source.read((0,)) and source.is_leased(), 10)
+        return source
+
+    yield make
+    for source in made:
+        source.close()
+        shutil.rmtree(tmp_path / source.folder.name, ignore_errors=True)  # so its agent ends

@@ -19,20 +19,35 @@ from tests.conftest import BACKEND
 SLOTS = (POSTS.slot, *POST.member(1))
 
 
-def test_nothing_moves_while_nobody_writes(app, coherence):
-    assert coherence.source.read(SLOTS) == coherence.source.read(SLOTS)
+WAYS = ["direct"] if BACKEND == "sqlite" else ["direct", "leased, one host", "leased, many hosts"]
 
 
-def test_a_commit_elsewhere_is_seen_by_the_next_read(app, make_user, make_post, coherence):
+@pytest.fixture(params=WAYS)
+def source(request, app, environ, host):
+    """Each source there is. Leased ones have their agent."""
+    if request.param == "direct":
+        source = source_for(make_url(environ["DATABASE_URL"]))
+        yield source
+        source.close()
+        return
+    yield host(alone="one" in request.param)
+
+
+def test_nothing_moves_while_nobody_writes(source):
+    assert source.read(SLOTS) == source.read(SLOTS)
+
+
+def test_what_was_committed_elsewhere_is_seen_once_it_is_settled(source, make_user, make_post):
     alice = make_user()
     for _ in range(5):
-        before = coherence.source.read(SLOTS)
+        before = source.read(SLOTS)
         make_post(alice)
-        after = coherence.source.read(SLOTS)
+        source.settle()
+        after = source.read(SLOTS)
         assert before[0] != after[0]
 
 
-def test_an_open_transaction_moves_nothing_until_it_commits(app, make_user, make_post, sql, coherence):
+def test_an_open_transaction_moves_nothing_until_it_commits(app, source, make_user, make_post):
     from app.extensions import db
 
     post = make_post(make_user())
@@ -41,32 +56,82 @@ def test_an_open_transaction_moves_nothing_until_it_commits(app, make_user, make
         connection = db.engine.connect()
         transaction = connection.begin()
         connection.exec_driver_sql(f"UPDATE posts SET title = 'open' WHERE id = {post.id}")
-        before = coherence.source.read(slots)
-        assert coherence.source.read(slots) == before
+        source.settle()
+        before = source.read(slots)
+        source.settle()
+        assert source.read(slots) == before
         transaction.commit()
         connection.close()
-    assert coherence.source.read(slots) != before
+    source.settle()
+    assert source.read(slots) != before
 
 
-def test_each_thread_sees_the_same(app, make_user, coherence):
+def test_transactions_that_commit_in_another_order_than_they_began_are_all_seen(app, source, make_user, make_post):
+    """What is asked for by number of transaction must not begin behind one that is under way."""
+    from app.extensions import db
+
+    alice = make_user()
+    first, second = make_post(alice), make_post(alice)
+    if BACKEND == "sqlite":
+        return  # has one writer at a time
+    with app.app_context():
+        one, two = db.engine.connect(), db.engine.connect()
+        for connection, post in ((one, first), (two, second)):
+            connection.exec_driver_sql(f"UPDATE posts SET title = 'both' WHERE id = {post.id}")
+        for connection, post in ((two, second), (one, first)):
+            source.settle()
+            before = source.read(POST.member(post.id))
+            connection.commit()
+            source.settle()
+            assert source.read(POST.member(post.id)) != before
+            connection.close()
+
+
+def test_each_thread_sees_the_same(source, make_user):
     make_user()
+    source.settle()
     seen = []
-    threads = [threading.Thread(target=lambda: seen.append(coherence.source.read(SLOTS))) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: seen.append(source.read(SLOTS))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert set(seen) == {coherence.source.read(SLOTS)}
+    assert set(seen) == {source.read(SLOTS)}
 
 
-def test_an_unknown_slot_is_not_known(app, coherence):
-    assert coherence.source.read((999_999,)) is None
+def test_an_unknown_slot_is_not_known(source):
+    assert source.read((999_999,)) is None
 
 
-def test_generations_are_random_so_that_a_restored_database_never_meets_an_old_one(app, make_user, sql, coherence):
-    before = coherence.source.read((0,))
+def test_generations_are_random_so_that_a_restored_database_never_meets_an_old_one(source, make_user):
+    before = source.read((0,))
     make_user()
-    assert abs(coherence.source.read((0,))[0] - before[0]) > 2**20
+    source.settle()
+    assert abs(source.read((0,))[0] - before[0]) > 2**20
+
+
+def test_folding_changes_no_generation(source, make_user, make_post):
+    alice = make_user()
+    for _ in range(3):
+        make_post(alice)
+    source.settle()
+    before = source.read(SLOTS)
+    for _ in range(3):
+        source.fold()
+    source.settle()
+    assert source.read(SLOTS) == before
+
+
+def test_a_rebase_moves_every_slot(app, source):
+    from app.caching import triggers
+    from app.extensions import db
+
+    before = source.read(SLOTS)
+    with app.app_context(), db.engine.begin() as connection:
+        triggers.rebase(connection)
+    source.settle()
+    after = source.read(SLOTS)
+    assert all(old != new for old, new in zip(before, after, strict=True))
 
 
 def test_a_database_that_cannot_be_asked_is_no_answer(tmp_path):
@@ -180,16 +245,18 @@ def test_to_look_at_the_wal_index_drops_no_lock_of_this_process(app, coherence, 
 
 
 @pytest.mark.skipif(BACKEND != "postgresql", reason="SQLite overwrites generations, PostgreSQL appends moves")
-def test_moves_are_folded_and_no_generation_changes_by_it(app, make_user, make_post, sql, coherence):
+def test_moves_are_folded_into_the_bases(app, make_user, make_post, sql, environ):
+    source = source_for(make_url(environ["DATABASE_URL"]))
     alice = make_user()
     for _ in range(10):
         make_post(alice)
-    before = coherence.source.read(SLOTS)
-    assert sql("SELECT count(*) FROM cache_moves")[0][0] >= 10
+    before, bases = source.read(SLOTS), sql("SELECT slot, base FROM cache_generations")
     for _ in range(20):  # each takes a bounded number, and the whole suite has left its moves
-        coherence.source.fold()
+        source.fold()
     assert sql("SELECT count(*) FROM cache_moves")[0][0] == 0
-    assert coherence.source.read(SLOTS) == before
+    assert sql("SELECT slot, base FROM cache_generations") != bases
+    assert source.read(SLOTS) == before
+    source.close()
 
 
 @pytest.mark.skipif(BACKEND != "postgresql", reason="needs a server that can cut a connection")

@@ -19,6 +19,7 @@ def write(app, environ, monkeypatch):
     def run(way, world):
         with app.app_context():
             way(world, environ["DATABASE_URL"])
+        app.extensions["coherence"].settle()  # no answer of ours did
 
     return run
 

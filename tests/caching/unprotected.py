@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache as remembered
-from types import SimpleNamespace
 
 from flask import Flask
 
@@ -13,6 +12,6 @@ from app import create_app as protected
 def create_app() -> Flask:
     """An app that must be found stale."""
     app = protected()
-    coherence = app.extensions["coherence"]
-    coherence.source = SimpleNamespace(read=remembered(coherence.source.read))
+    source = app.extensions["coherence"].source
+    source.read = remembered(source.read)
     return app
