@@ -14,6 +14,7 @@ STAMPS = ("run.stamp", "test.stamp")  # make installs nothing: our own interpret
 def checkout(folder: Path) -> Path:
     """Copy what git does not ignore into the folder, with a `.venv` that is ours under another name."""
     ignored = [line.strip("/").split("/")[-1] for line in (ROOT / ".gitignore").read_text().split() if line[0] != "!"]
+    ignored = [name for name in ignored if "pyc" not in name]  # good for the copy too, and compiling takes its time
     shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(".git", *ignored), symlinks=True)
     venv = folder / ".venv"
     venv.mkdir()
