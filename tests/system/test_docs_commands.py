@@ -6,10 +6,12 @@ page. Where a page shows what is printed, that is compared; the tours of `test_t
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import tempfile
 import urllib.request
@@ -71,7 +73,7 @@ AFTERWARDS = {  # what is run then, with a text of what that says
 }
 # What runs until it is told to end, with what it says when it is there.
 STAYS = {
-    "granian --interface wsgi run:app": "Started worker",
+    "granian --interface wsgi --workers 2 --blocking-threads 8 run:app": "Started worker-2",
     "flask --app run outbox relay": "relay started",
     "celery -A celery_worker.celery worker -Q notifications,mail": ".> notifications ",
     "celery -A celery_worker.celery beat": "is starting",
@@ -203,29 +205,46 @@ class Broadsheet:
         """Ctrl-C for all of them, and nothing is left."""
         processes = [process for process, _ in self.processes.values()]
         family = [child for process in processes for child in psutil.Process(process.pid).children(recursive=True)]
-        for process in processes:
-            os.killpg(process.pid, signal.SIGINT)
         self.forks.communicate(timeout=10)
-        for process in processes:
-            process.wait(20)
-        wait_for(lambda: not alive(family), 10)
+        try:
+            for process in processes:
+                os.killpg(process.pid, signal.SIGINT)
+            wait_for(lambda: not alive(family), 20)
+        finally:
+            for process in processes:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait(5)
 
 
 @pytest.fixture(scope="module")
 def broadsheet():
     with tempfile.TemporaryDirectory(prefix="bs-docs-") as folder:
         running = Broadsheet(Path(folder, "p"))
-        wait_for(lambda: "relay started" in running.said("make run") and " ready." in running.said("make run"), 60)
-        yield running
-        running.stop()
+        try:
+            for text in ("relay started", " ready."):
+                wait_for(lambda text=text: text in running.said("make run"), 60)
+            yield running
+        finally:
+            running.stop()
 
 
 @pytest.fixture(scope="module")
 def staying(broadsheet):
     """All that stays, begun at the same time, after what is run to its end: the doctor counts workers."""
+    port = free_port()  # its own may be taken
     for command in STAYS:
-        broadsheet.start(command, GRANIAN_PORT=str(free_port()))  # its own may be taken
+        broadsheet.start(command, GRANIAN_PORT=str(port))
+    with urllib.request.urlopen(wait_for(lambda: reached(port)), timeout=20) as answer:
+        assert answer.status == 200
     return broadsheet
+
+
+def reached(port):
+    """The address of what listens there."""
+    with socket.socket() as probe:
+        listens = probe.connect_ex(("127.0.0.1", port)) == 0
+    return listens and f"http://127.0.0.1:{port}/api/health/live"
 
 
 def as_shown(said, folder):
