@@ -261,7 +261,7 @@ def test_make_run_answers_where_and_to_whom_the_pages_say(broadsheet):
         assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (200, origin)
 
 
-@pytest.mark.parametrize("command", sorted(SAYS, key=[*SHOWN].index))
+@pytest.mark.parametrize("command", [command for command in SHOWN if command in SAYS])
 def test_a_command_does_and_says_what_its_page_shows(broadsheet, command):
     status, said = broadsheet.run(command)
     assert (status, SAYS[command] in said) == (0, True), said
