@@ -202,16 +202,17 @@ class Broadsheet:
         return ran.returncode, ran.stdout
 
     def stop(self):
-        """Ctrl-C for all of them, and nothing is left."""
-        processes = [process for process, _ in self.processes.values()]
-        family = [child for process in processes for child in psutil.Process(process.pid).children(recursive=True)]
+        """Ctrl-C for `make run`; the rest is killed outright, and nothing is left."""
+        run, *others = (process for process, _ in self.processes.values())
+        family = [child for each in (run, *others) for child in psutil.Process(each.pid).children(recursive=True)]
         self.forks.communicate(timeout=10)
+        for process in others:
+            os.killpg(process.pid, signal.SIGKILL)
+        os.killpg(run.pid, signal.SIGINT)
         try:
-            for process in processes:
-                os.killpg(process.pid, signal.SIGINT)
             wait_for(lambda: not alive(family), 20)
         finally:
-            for process in processes:
+            for process in (run, *others):
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait(5)
