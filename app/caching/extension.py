@@ -89,8 +89,9 @@ class CoherentCache(Cache):
 
     def far_state(self) -> dict[str, Any]:
         """What the far cache says of itself; other backends than ours say nothing."""
-        nothing = {"answers": None, "entries": None, "bytes": None}
-        return self.cache.state() if isinstance(self.cache, FarCache) else nothing
+        if isinstance(self.cache, FarCache):
+            return {"backend": "RedisCache"} | self.cache.state()
+        return {"backend": type(self.cache).__name__, "answers": None, "entries": None, "bytes": None}
 
     def _answer(
         self,

@@ -44,7 +44,7 @@ def overview(cache: CoherentCache) -> dict[str, Any]:
         "faults": faults,
         "lease": coherence.source.lease(),
         "near": near,
-        "far": {"backend": current_app.config["CACHE_TYPE"]} | cache.far_state(),
+        "far": cache.far_state(),
         "slots": sum(len(family.slots) for family in FAMILIES),
         "routes": [_route(route, outcomes) for route, outcomes in sorted(metrics.outcomes().items())],
     }

@@ -44,6 +44,10 @@ TABLE: dict[tuple[str, str], tuple[int, ...]] = {
     ("DELETE", "/api/v1/users/<int:id>"): (401, 403, 403, 403, 200, 401),
     ("POST", "/api/v1/users/logout"): (401, 200, 200, 200, 200, 401),
     ("POST", "/api/v1/users/login"): (200, 200, 200, 200, 200, 401),
+    ("GET", "/api/v2/admin/cache"): ADMINS,
+    ("GET", "/api/v2/admin/cache/effects"): ADMINS,
+    ("POST", "/api/v2/admin/cache/purge"): ADMINS,
+    ("POST", "/api/v2/admin/cache/renew"): ADMINS,
     ("GET", "/api/v2/admin/users"): ADMINS,
     ("GET", "/api/v2/admin/users/<int:id>"): ADMINS,
     ("PATCH", "/api/v2/admin/users/<int:id>"): ADMINS,
@@ -88,8 +92,10 @@ TABLE: dict[tuple[str, str], tuple[int, ...]] = {
     ("GET", "/api/v2/users/<int:id>/following"): EVERYBODY,
     ("GET", "/swaggerui/<path:filename>"): EVERYBODY,
 }
+QUERIES = {"/api/v2/admin/cache/effects": "?table=posts"}
 BODIES: dict[str, dict[str, Any]] = {
     "/api/v1/posts": {"title": "Hello", "content": "Words"},
+    "/api/v2/admin/cache/purge": {"tags": ["posts"]},
     "/api/v1/posts/<int:id>": {"title": "Hello"},
     "/api/v1/todos": {"task": "Buy ink"},
     "/api/v1/todos/<int:id>": {"done": True},
@@ -162,6 +168,7 @@ class World:
         id = next((id for noun, id in ids.items() if f"/{noun}/" in rule), post.id)
         file = "docs.css" if "/docs/" in rule else "swagger-ui.css"
         url = rule.replace("<int:id>", str(id)).replace("<path:filename>", file)
+        url += QUERIES.get(rule, "")
         body = BODIES.get(rule) if method in ("POST", "PUT", "PATCH") else None
         if rule.endswith("/auth/refresh"):
             body = {"refresh_token": self._refresh}

@@ -17,6 +17,7 @@ GUARDED_V2 = {"logout", "change_password", "get_me", "update_me", "follow_user",
 GUARDED_V2 |= {"create_post", "update_post", "delete_post", "list_trash", "restore_post", "list_drafts"}
 GUARDED_V2 |= {"list_todos", "create_todo", "get_todo", "update_todo", "delete_todo"}
 GUARDED_V2 |= {"list_notifications", "count_unread", "mark_all_read", "mark_read"}
+GUARDED_V2 |= {"get_cache", "get_cache_effects", "purge_cache", "renew_cache"}
 GUARDED_V2 |= {"list_accounts", "get_account", "administer_account", "delete_account"}
 GUARDED_V2 |= {"refresh_statistics", "get_statistics_refresh"}
 FROZEN = ROOT / "docs/swagger/v1.json"
