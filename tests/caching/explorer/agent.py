@@ -19,20 +19,21 @@ def agent_steps(world: World, state: State, index: int) -> Iterator[Step]:
         return state._replace(agents=put(state.agents, index, after), **changes)
 
     if agent.at == "down":
-        if index == host:
+        if index == host and host in world.processes:  # a page that nobody reads needs none
             yield who, "takes the lock", becomes(Agent("resting"))
         return
     if agent.at == "resting":
         yield who, "notes the clock", becomes(agent._replace(at="asking", question=now))
     elif agent.at == "asking":
-        yield who, "asks what moved", becomes(told(world, state, agent, now))
+        yield who, "asks what moved", becomes(told(world, state, agent))
     elif agent.at == "loading":
         yield who, "loads everything", becomes(loaded(world, state, agent))
     elif agent.at == "checked too early":
         early = page._replace(checked_at=agent.question, boot=state.boots[host])
         yield who, "sets checked_at", becomes(agent._replace(at="writes 0"), pages=put(state.pages, host, early))
     elif agent.at == "setting":
-        late = Page(page.generations, agent.question, state.boots[host])
+        checked_at = now if world.fault == "lease from the answer" else agent.question
+        late = Page(page.generations, checked_at, state.boots[host])
         rest = agent._replace(at="resting", question=0)
         yield who, "sets checked_at", becomes(rest, pages=put(state.pages, host, late))
     else:
@@ -48,7 +49,7 @@ def agent_steps(world: World, state: State, index: int) -> Iterator[Step]:
         yield who, "is taken for dead", state._replace(agents=(*put(state.agents, index, Agent()), agent))
 
 
-def told(world: World, state: State, agent: Agent, now: int) -> Agent:
+def told(world: World, state: State, agent: Agent) -> Agent:
     """One snapshot: xmin, upto, and the moves with xid >= the xmin of the last question."""
     if not agent.xmin or (agent.xmin < state.db.upto and world.fault != "upto ignored"):
         return agent._replace(at="loading", seen=frozenset(), known=())
@@ -67,9 +68,8 @@ def knowing(world: World, state: State, agent: Agent, known: tuple[int, ...], mo
     horizon = xmin(state)
     if world.fault == "xid after the last seen":
         horizon = max((xid for xid, _, _ in moves | agent.seen), default=agent.xmin - 1 if agent.xmin else 0) + 1
-    question = state.clocks[0] if world.fault == "lease from the answer" else agent.question
     at = "checked too early" if world.fault == "checked first" else "writes 0"
-    return Agent(at, question, horizon, frozenset(move for move in moves if move[0] >= horizon), known)
+    return Agent(at, agent.question, horizon, frozenset(move for move in moves if move[0] >= horizon), known)
 
 
 def time_steps(world: World, state: State) -> Iterator[Step]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
 from .agent import agent_steps, time_steps
 from .reading import process_steps, reader_steps
-from .search import Explored, explore
+from .search import Explored, Progress, explore
 from .state import State, World, beginning
 from .writing import fold_steps, writer_steps
 
@@ -23,11 +23,10 @@ def steps(world: World, state: State) -> Iterator[tuple[str, str, State]]:
         return
     for index in range(len(state.agents)):
         yield from agent_steps(world, state, index)
-    if world.folds:
-        for host in range(world.hosts):
-            yield from fold_steps(world, state, host)
+    for folder in range(world.folders):
+        yield from fold_steps(world, state, folder)
     yield from time_steps(world, state)
 
 
-def explored(world: World, progress: Callable[[int, int, float], None] | None = None) -> Explored:
+def explored(world: World, progress: Progress | None = None) -> Explored:
     return explore(beginning(world), partial(steps, world), progress)

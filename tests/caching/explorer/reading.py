@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .state import LEASE, Flight, Process, Reader, State, World, current, put, union
+from .state import Flight, Process, Reader, State, World, current, put, union
 
 Step = tuple[str, str, State]
 IDLE = Reader()
@@ -50,13 +50,19 @@ def looks(world: World, state: State, index: int) -> Iterator[tuple[str, State]]
         noted = (*reader.noted, page.generations[what])
     elif trusted(world, state, host, reader):
         noted = (*reader.noted, NO_GENERATION)
+    elif world.only_generations:
+        yield "lease has lapsed", becomes(state, index, IDLE)
+        return
     else:
         yield "lease has lapsed", becomes(state, index, Reader("lapsed", 0, reader.floor))
         return
     step = "reads checked_at" if what == "checked_at" else "reads a generation"
     if len(noted) == len(order):
         found = tuple(number for number in noted if number != NO_GENERATION)
-        yield step, becomes(state, index, Reader("found", 0, reader.floor, found))
+        if world.only_generations:
+            yield step, answers(world, state, index, found)
+        else:
+            yield step, becomes(state, index, Reader("found", 0, reader.floor, found))
     else:
         yield step, becomes(state, index, reader._replace(noted=noted))
 
@@ -69,7 +75,7 @@ def trusted(world: World, state: State, host: int, reader: Reader) -> bool:
     if world.fault == "lapsed trusted":
         return page.checked_at >= 0
     same_boot = page.boot == state.boots[host] or world.fault == "page of another boot"
-    return same_boot and page.checked_at >= 0 and reader.arrived - page.checked_at < LEASE
+    return same_boot and page.checked_at >= 0 and reader.arrived - page.checked_at < world.lease
 
 
 def lapses(world: World, state: State, index: int) -> Iterator[tuple[str, State]]:
@@ -101,13 +107,25 @@ def finds(world: World, state: State, index: int) -> Iterator[tuple[str, State]]
             kept = put(state.processes, number, process._replace(near=(reader.noted, body)))
             yield "far hit", answers(world, state._replace(processes=kept), index, body)
     if process.flight:
-        yield "waits for a flight", becomes(state, index, reader._replace(at="joined", noted=()))
+        yield "waits for a flight", waits(world, state, index)
         return
     there = frozenset(
         i for i, other in enumerate(state.readers) if i != index and other.at != "idle" and world.readers[i] == number
     )
     flying = put(state.processes, number, process._replace(flight=Flight(index, there)))
     yield "leads a flight", becomes(state, index, reader._replace(at="filling"), processes=flying)
+
+
+def waits(world: World, state: State, index: int) -> State:
+    """He takes its result if it began after he arrived; or, as sound, if it noted the generations that he noted."""
+    reader, number = state.readers[index], world.readers[index]
+    process = state.processes[number]
+    flight = process.flight
+    if world.joins_by == "generations":
+        same = state.readers[flight.leader].noted == reader.noted
+        flight = flight._replace(arrived=flight.arrived | {index} if same else flight.arrived - {index})
+    waiting = reader._replace(at="joined", noted=())
+    return becomes(state, index, waiting, processes=put(state.processes, number, process._replace(flight=flight)))
 
 
 def far_key(world: World, noted: tuple[int, ...]) -> tuple[int, ...]:
@@ -130,7 +148,7 @@ def keeps(world: World, state: State, index: int) -> Iterator[tuple[str, State]]
         noted = current(state.db) if world.mode == "direct" else state.pages[world.processes[number]].generations
     # An old dump of Redis may bring back the first body ever kept under a key: that one stays.
     key = far_key(world, noted)
-    far = state.far if any(known == key for known, _ in state.far) else state.far | {(key, body)}
+    far = state.far if not world.far or any(known == key for known, _ in state.far) else state.far | {(key, body)}
     flight = state.processes[number].flight
     landed = put(state.processes, number, state.processes[number]._replace(near=(noted, body), flight=None))
     after = answers(world, state._replace(far=far, processes=landed), index, body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from typing import NamedTuple
 
 from .state import State
 
+Progress = Callable[[int, int, float], None]  # states, depth, seconds so far
 Steps = Callable[[State], Iterator[tuple[str, str, State]]]
 
 
@@ -20,8 +22,18 @@ class Explored(NamedTuple):
     trace: str  # of the first stale read; empty if there is none
 
 
-def explore(first: State, steps: Steps, progress: Callable[[int, int, float], None] | None = None) -> Explored:
+def explore(first: State, steps: Steps, progress: Progress | None = None) -> Explored:
     """Every state reachable from `first`, or those up to the first stale read."""
+    collecting = gc.isenabled()
+    gc.disable()  # nothing here is in a cycle, and looking for some among millions of tuples takes most of the time
+    try:
+        return breadth_first(first, steps, progress)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def breadth_first(first: State, steps: Steps, progress: Progress | None) -> Explored:
     began, depth, taken = time.monotonic(), 0, Counter[str]()
     origins: dict[State, tuple[State, str, str] | None] = {first: None}
     layer = [first]

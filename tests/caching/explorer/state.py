@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-LEASE = 2  # ticks
 MARGIN = 1  # by how much two hosts' clocks may count the same time differently
 NEVER = -9
 
@@ -28,10 +27,14 @@ class World:
     processes: Numbers = (0,)  # the host of each
     slots: int = 1
     many: bool = False  # CACHE_HOSTS
-    folds: bool = False
+    folders: int = 0  # agents of other hosts fold too
+    joins_by: str = "arrival"  # or "generations": takes a flight's result if it noted what he noted
+    far: bool = False
+    only_generations: bool = False  # what a reader finds current must hold what was answered: a lemma, and fewer states
     reboots: int = 0
-    crashes: bool = True
-    last_tick: int = LEASE + 1
+    crashes: bool = False
+    lease: int = 1  # in ticks
+    last_tick: int = 2
     fault: str = ""
 
     @property
@@ -89,7 +92,7 @@ class Process(NamedTuple):
 class State(NamedTuple):
     db: Database
     writers: tuple[Writer, ...]
-    horizons: Numbers  # by host: xmin of its previous round of folding
+    horizons: Numbers  # by who folds: xmin of its previous round of folding
     clocks: Numbers
     boots: Numbers
     pages: tuple[Page, ...]
@@ -108,7 +111,7 @@ def beginning(world: World) -> State:
     return State(
         db=Database(zeros, zeros, frozenset()),
         writers=(Writer(),) * len(world.writers),
-        horizons=(1,) * hosts,
+        horizons=(1,) * world.folders,
         clocks=(0,) * hosts,
         boots=(0,) * hosts,
         pages=(Page(zeros),) * hosts,

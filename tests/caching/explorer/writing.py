@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .state import LEASE, MARGIN, State, World, Writer, put, union, xmin, xor
+from .state import MARGIN, State, World, Writer, put, union, xmin, xor
 
 Step = tuple[str, str, State]
 
@@ -24,7 +24,8 @@ def writer_steps(world: World, state: State, index: int) -> Iterator[Step]:
     elif writer.at == "moved":
         # The clock is noted as COMMIT returns: any later and it only waits for longer.
         yield who, "COMMIT", becomes(Writer("waiting", 0, now), db=committed(world, state, index))
-        yield who, "rolls back", becomes(Writer("over"))
+        if world.crashes:
+            yield who, "rolls back", becomes(Writer("over"))
     elif writer.at == "waiting":
         if may_answer(world, state, host, writer):
             answered = union(state.answered, shown(world, index))
@@ -55,20 +56,20 @@ def may_answer(world: World, state: State, host: int, writer: Writer) -> bool:
         return True
     waited = state.clocks[host] - writer.since
     if world.many and world.fault != "many as one":
-        return waited >= LEASE + (MARGIN if world.fault != "no margin" else 0)
+        return waited >= world.lease + (MARGIN if world.fault != "no margin" else 0)
     page = state.pages[host]
     checked = page.checked_at + (world.fault == "check of the same tick")
-    return waited >= LEASE or (checked > writer.since and page.boot == state.boots[host])
+    return waited >= world.lease or (checked > writer.since and page.boot == state.boots[host])
 
 
-def fold_steps(world: World, state: State, host: int) -> Iterator[Step]:
+def fold_steps(world: World, state: State, folder: int) -> Iterator[Step]:
     """One round: one statement, under the lock. Its moves were all over when the round before looked: atomic here."""
     if not state.db.moves:
         return
     db, now = state.db, xmin(state)
-    horizon = now if world.fault == "fold by the present xmin" else state.horizons[host]
+    horizon = now if world.fault == "fold by the present xmin" else state.horizons[folder]
     old = {move for move in db.moves if move[0] < horizon}
     upto = horizon if world.fault == "upto goes back" else max(db.upto, horizon)
     after = db._replace(base=xor(db.base, old), moves=db.moves - old, upto=upto)
-    folded = state._replace(db=after, horizons=put(state.horizons, host, now))
-    yield f"host {host}", "folds moves" if old else "notes its horizon", folded
+    folded = state._replace(db=after, horizons=put(state.horizons, folder, now))
+    yield f"folder {folder}", "folds moves" if old else "notes its horizon", folded
