@@ -19,8 +19,7 @@ def agent_steps(world: World, state: State, index: int) -> Iterator[Step]:
         return state._replace(agents=put(state.agents, index, after), **changes)
 
     if agent.at == "down":
-        if index == host and host in world.processes:  # a page that nobody reads needs none
-            yield who, "takes the lock", becomes(Agent("resting"))
+        yield who, "takes the lock", becomes(Agent("resting"))
         return
     if agent.at == "resting":
         yield who, "notes the clock", becomes(agent._replace(at="asking", question=now))
@@ -37,16 +36,25 @@ def agent_steps(world: World, state: State, index: int) -> Iterator[Step]:
         rest = agent._replace(at="resting", question=0)
         yield who, "sets checked_at", becomes(rest, pages=put(state.pages, host, late))
     else:
-        slot = int(agent.at.removeprefix("writes "))
-        written = page._replace(generations=put(page.generations, slot, agent.known[slot]))
-        last = slot + 1 == world.slots
-        following = f"writes {slot + 1}" if not last else "setting" if world.fault != "checked first" else "resting"
-        after = agent._replace(at=following, question=0 if following == "resting" else agent.question)
-        yield who, "writes a generation", becomes(after, pages=put(state.pages, host, written))
-    if world.crashes:
-        yield who, "agent dies", becomes(Agent())
+        yield who, "writes a generation", writes(world, state, index)
     if world.fault == "hung agent lives on" and index == host and len(state.agents) == world.hosts:
         yield who, "is taken for dead", state._replace(agents=(*put(state.agents, index, Agent()), agent))
+    if world.crashes:
+        yield who, "agent dies", becomes(Agent())
+
+
+def writes(world: World, state: State, index: int) -> State:
+    """One slot of the page."""
+    agent, host = state.agents[index], index % world.hosts
+    slot, page = int(agent.at.removeprefix("writes ")), state.pages[host]
+    written = page._replace(generations=put(page.generations, slot, agent.known[slot]))
+    if slot + 1 < world.slots:
+        after = agent._replace(at=f"writes {slot + 1}")
+    elif world.fault == "checked first":
+        after = agent._replace(at="resting", question=0)
+    else:
+        after = agent._replace(at="setting")
+    return state._replace(agents=put(state.agents, index, after), pages=put(state.pages, host, written))
 
 
 def told(world: World, state: State, agent: Agent) -> Agent:

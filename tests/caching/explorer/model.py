@@ -22,6 +22,8 @@ def steps(world: World, state: State) -> Iterator[tuple[str, str, State]]:
     if world.mode == "direct":
         return
     for index in range(len(state.agents)):
+        if not world.agents or index % world.hosts not in world.processes:
+            continue  # a page that nobody reads needs no agent
         yield from agent_steps(world, state, index)
     for folder in range(world.folders):
         yield from fold_steps(world, state, folder)

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from .state import World
 
-TWO = {"writers": ((0,), (0,)), "writers_on": (0, 0)}
+TWO = {"writers": ((0,), (0,)), "writers_on": (0, 0), "beside": (1,)}
 SMALL = {
     "one process": World(mode="direct", readers=(0, 0), crashes=True),
     "two processes": World(mode="direct", readers=(0, 1), processes=(0, 0), far=True),
+    "SQLite": World(mode="direct", stamps=True, readers=(0, 0)),
     "two slots": World(mode="direct", writers=((0, 1), (1,)), writers_on=(0, 0), slots=2, crashes=True),
     "one host": World(last_tick=1),
     "one host, all killed at will": World(crashes=True, last_tick=1),
-    "two readers": World(readers=(0, 0), last_tick=1),
+    "two readers, no agent": World(readers=(0, 0), agents=False, last_tick=1),
     "a page of two slots": World(writers=((0, 1),), slots=2, last_tick=1),
     "two writers": World(**TWO, last_tick=1, only_generations=True),
     "folding": World(**TWO, folders=1, last_tick=1, only_generations=True),
@@ -47,20 +48,25 @@ MUTANTS = [
     ("seen forgotten", "two writers"),
     ("upto ignored", "folding"),
     ("flight begun before", "one process"),
-    ("flight begun before", "two readers"),
-    ("check begun before", "two readers"),
+    ("flight begun before", "two readers, no agent"),
+    ("check begun before", "two readers, no agent"),
     ("page of another boot", "reboot"),
+    ("stamp read last", "SQLite"),
+    ("data_version compared between connections", "SQLite"),
     ("upto goes back", "two hosts fold"),
 ]
 
-BIG_TWO = {"writers": ((0,), (0, 1)), "writers_on": (0, 0), "slots": 2}
+FULL_TWO = {"writers": ((0,), (0,)), "writers_on": (0, 0)}
+SLOTS_TWO = {"writers": ((0,), (0, 1)), "writers_on": (0, 0), "slots": 2}
 LARGE = {
-    "direct, two processes": World(mode="direct", **BIG_TWO, readers=(0, 0, 1), processes=(0, 0), crashes=True),
-    "direct, far": World(mode="direct", readers=(0, 0, 1, 1), processes=(0, 0), far=True, crashes=True),
-    "one host": World(lease=2, last_tick=4, far=True, crashes=True),
-    "one host, two readers": World(readers=(0, 0), last_tick=2),
-    "one host, folding": World(**TWO, folders=1, last_tick=1, crashes=False),
-    "one host, folding and killed": World(**TWO, folders=2, last_tick=1, crashes=True, only_generations=True),
-    "reboot": World(reboots=1, last_tick=2, far=True),
-    "two hosts": World(processes=(0, 1), readers=(0, 1), many=True, last_tick=2, far=True),
+    "direct, two slots": World(mode="direct", **SLOTS_TWO, readers=(0, 0), crashes=True),
+    "direct, far": World(mode="direct", readers=(0, 0, 1), processes=(0, 0), far=True, crashes=True),
+    "SQLite": World(mode="direct", **FULL_TWO, stamps=True, readers=(0, 0)),
+    "one host, longer": World(lease=2, last_tick=3, crashes=True),
+    "one host, two readers": World(readers=(0, 0), last_tick=1),
+    "one host, two writers": World(**TWO, last_tick=1),
+    "folding, killed": World(**TWO, folders=2, last_tick=1, crashes=True, only_generations=True),
+    "reboot": World(reboots=1, last_tick=1, far=True),
+    "two hosts, both read": World(processes=(0, 1), readers=(0, 1), many=True, last_tick=2, only_generations=True),
+    "two hosts, far": World(processes=(1,), many=True, last_tick=3, far=True, crashes=True),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .state import Flight, Process, Reader, State, World, current, put, union
+from .state import Connection, Flight, Process, Reader, State, World, current, put, union
 
 Step = tuple[str, str, State]
 IDLE = Reader()
@@ -13,7 +13,15 @@ IDLE = Reader()
 def reader_steps(world: World, state: State, index: int) -> Iterator[Step]:
     """What one thread of a web process can do next; it asks for the same address again and again."""
     reader = state.readers[index]
-    steps = {"idle": arrives, "looking": looks, "lapsed": lapses, "found": finds, "filling": fills, "filled": keeps}
+    steps = {
+        "idle": arrives,
+        "looking": looks,
+        "selecting": looks,
+        "lapsed": lapses,
+        "found": finds,
+        "filling": fills,
+        "filled": keeps,
+    }
     if reader.at in steps:
         yield from ((f"reader {index}", what, after) for what, after in steps[reader.at](world, state, index))
 
@@ -38,7 +46,7 @@ def looks(world: World, state: State, index: int) -> Iterator[tuple[str, State]]
     """Directly: one SELECT. Leased: checked_at, then the generations one after the other."""
     reader = state.readers[index]
     if world.mode == "direct":
-        yield "reads the generations", becomes(state, index, reader._replace(at="found", noted=current(state.db)))
+        yield from looks_directly(world, state, index)
         return
     order = ["checked_at", *range(world.slots)]
     if world.fault == "checked_at read last":
@@ -65,6 +73,40 @@ def looks(world: World, state: State, index: int) -> Iterator[tuple[str, State]]
             yield step, becomes(state, index, Reader("found", 0, reader.floor, found))
     else:
         yield step, becomes(state, index, reader._replace(noted=noted))
+
+
+def looks_directly(world: World, state: State, index: int) -> Iterator[tuple[str, State]]:
+    """PostgreSQL: one SELECT. SQLite: the stamp, and a SELECT only if the last one was under another."""
+    reader, number = state.readers[index], world.readers[index]
+    if not world.stamps:
+        yield "reads the generations", becomes(state, index, reader._replace(at="found", noted=current(state.db)))
+        return
+    process = state.processes[number]
+    late = world.fault == "stamp read last"
+    if reader.at == "looking":
+        state, stamp = stamped(world, state, index)
+        if process.validated and process.validated[0] == stamp:
+            after = reader._replace(at="found", noted=process.validated[1])
+            yield "nothing was committed since", becomes(state, index, after)
+        else:
+            noted = current(state.db) if late else ()
+            yield "reads the stamp", becomes(state, index, reader._replace(at="selecting", stamp=stamp, noted=noted))
+        return
+    state, stamp = stamped(world, state, index) if late else (state, reader.stamp)
+    noted = reader.noted if late else current(state.db)
+    processes = put(state.processes, number, process._replace(validated=(stamp, noted)))
+    after = reader._replace(at="found", noted=noted, stamp=None)
+    yield "reads the generations", becomes(state, index, after, processes=processes)
+
+
+def stamped(world: World, state: State, index: int) -> tuple[State, object]:
+    """Another one after every commit; a connection's own count of changes is none, unless kept with the connection."""
+    if world.fault != "data_version compared between connections":
+        return state, state.db.rows
+    connection = state.connections[index]
+    if connection.noticed != state.db.rows:
+        connection = Connection(connection.version + bool(connection.noticed), state.db.rows)
+    return state._replace(connections=put(state.connections, index, connection)), connection.version
 
 
 NO_GENERATION = -7  # in `noted`, where checked_at was read

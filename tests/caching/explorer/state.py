@@ -23,6 +23,7 @@ class World:
     mode: str = "leased"  # or "direct"
     writers: tuple[Numbers, ...] = ((0,),)  # the slots that each moves
     writers_on: Numbers = (0,)  # the host of each
+    beside: Numbers = ()  # writers who write in SQL beside the API: nobody waits to answer them
     readers: Numbers = (0,)  # the process of each
     processes: Numbers = (0,)  # the host of each
     slots: int = 1
@@ -32,6 +33,8 @@ class World:
     far: bool = False
     only_generations: bool = False  # what a reader finds current must hold what was answered: a lemma, and fewer states
     reboots: int = 0
+    agents: bool = True  # or none ever comes to life
+    stamps: bool = False  # SQLite: `data_version` tells whether anything was committed since
     crashes: bool = False
     lease: int = 1  # in ticks
     last_tick: int = 2
@@ -76,6 +79,14 @@ class Reader(NamedTuple):
     floor: Numbers = ()  # what its answer must show
     noted: Numbers = ()  # the current generations, as found
     body: Numbers = ()
+    stamp: Any = None
+
+
+class Connection(NamedTuple):
+    """A thread's own: `PRAGMA data_version` counts the changes that *this* connection has noticed."""
+
+    version: int = 0
+    noticed: Numbers = ()
 
 
 class Flight(NamedTuple):
@@ -87,6 +98,7 @@ class Process(NamedTuple):
     near: tuple[Numbers, Numbers] | None = None  # generations, body
     flight: Flight | None = None
     check: Numbers | None = None  # what a direct check was answered
+    validated: tuple[Any, Numbers] | None = None  # the stamp, and the generations read under it
 
 
 class State(NamedTuple):
@@ -102,6 +114,7 @@ class State(NamedTuple):
     far: frozenset[tuple[Numbers, Numbers]]
     answered: Numbers  # by slot: the writes whose answer was sent
     seen: Numbers  # by slot: the writes that anyone was shown
+    connections: tuple[Connection, ...] = ()  # by reader
     stale: str = ""
 
 
@@ -121,6 +134,7 @@ def beginning(world: World) -> State:
         far=frozenset(),
         answered=zeros,
         seen=zeros,
+        connections=(Connection(),) * len(world.readers) if world.stamps else (),
     )
 
 

@@ -23,7 +23,7 @@ def writer_steps(world: World, state: State, index: int) -> Iterator[Step]:
         yield who, "appends its moves", becomes(Writer("moved", xid), db=state.db._replace(next_xid=xid + 1))
     elif writer.at == "moved":
         # The clock is noted as COMMIT returns: any later and it only waits for longer.
-        yield who, "COMMIT", becomes(Writer("waiting", 0, now), db=committed(world, state, index))
+        yield who, "COMMIT", becomes(committer(world, index, now), db=committed(world, state, index))
         if world.crashes:
             yield who, "rolls back", becomes(Writer("over"))
     elif writer.at == "waiting":
@@ -36,6 +36,10 @@ def writer_steps(world: World, state: State, index: int) -> Iterator[Step]:
         yield who, "replay finds it done", becomes(Writer("replayed" if world.fault == "replay" else "waiting", 0, now))
     elif writer.at == "replayed":
         yield who, "answer sent", becomes(Writer("over"), answered=union(state.answered, shown(world, index)))
+
+
+def committer(world: World, index: int, now: int) -> Writer:
+    return Writer("over") if index in world.beside else Writer("waiting", 0, now)
 
 
 def shown(world: World, index: int) -> tuple[int, ...]:
