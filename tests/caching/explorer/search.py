@@ -42,9 +42,9 @@ def breadth_first(first: State, steps: Steps, progress: Progress | None) -> Expl
         for state in layer:
             for who, what, after in steps(state):
                 taken[what] += 1
-                if after in origins:
+                origin = (state, who, what)
+                if origins.setdefault(after, origin) is not origin:
                     continue
-                origins[after] = (state, who, what)
                 if after.stale:
                     return Explored(len(origins), depth + 1, time.monotonic() - began, taken, trace(origins, after))
                 following.append(after)

@@ -7,6 +7,7 @@ body as the set of writes it shows. Both are tuples with one number for each slo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 MARGIN = 1  # by how much two hosts' clocks may count the same time differently
@@ -40,7 +41,7 @@ class World:
     last_tick: int = 2
     fault: str = ""
 
-    @property
+    @cached_property
     def hosts(self) -> int:
         return max(self.processes + self.writers_on) + 1
 
@@ -124,7 +125,7 @@ def beginning(world: World) -> State:
     return State(
         db=Database(zeros, zeros, frozenset()),
         writers=(Writer(),) * len(world.writers),
-        horizons=(1,) * world.folders,
+        horizons=(1,) * world.folders,  # as after a round before the beginning
         clocks=(0,) * hosts,
         boots=(0,) * hosts,
         pages=(Page(zeros),) * hosts,
