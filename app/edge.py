@@ -37,7 +37,7 @@ PATIENCE_SECONDS = 1.0
 OUR_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?", re.ASCII)
 EXPOSED = (
-    "Cache-Status, Deprecation, ETag, Idempotency-Replayed, Last-Modified, Link, Location, RateLimit, "
+    "Age, Cache-Status, Deprecation, ETag, Idempotency-Replayed, Last-Modified, Link, Location, RateLimit, "
     "RateLimit-Policy, Retry-After, Sunset, WWW-Authenticate, X-Request-ID, X-Total-Count"
 )
 ALWAYS = [

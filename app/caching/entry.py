@@ -16,9 +16,11 @@ LARGEST_BODY = 1_000_000
 # What the answer is about. All else (date, request id, CORS) belongs to the one request.
 KEPT_HEADERS = ("Content-Type", "Link", "X-Total-Count", "Last-Modified", "Deprecation", "Sunset")
 OVERHEAD_BYTES = 1024  # of an entry beside its body, roughly
-# Keep it, but ask: any max-age could be stale. What is kept is validated at each hit, so its age is none.
-PUBLIC = [("Cache-Control", "public, no-cache"), ("Vary", "Accept-Encoding"), ("Age", "0")]
-PRIVATE = [("Cache-Control", "private, no-cache"), ("Vary", "Authorization, Accept-Encoding"), ("Age", "0")]
+# Keep it, but ask: any max-age could be stale. What is kept is validated at each hit, so its age is none, but for what
+# was computed at some time: that has the age of the numbers.
+PUBLIC = [("Cache-Control", "public, no-cache"), ("Vary", "Accept-Encoding")]
+PRIVATE = [("Cache-Control", "private, no-cache"), ("Vary", "Authorization, Accept-Encoding")]
+AGELESS = ("Age", "0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class Entry:
     :ivar slots: of its tags; a function of the key.
     :ivar generations: of these slots, noted before the data was read.
     :ivar expires_at: seconds since the epoch; for hygiene only.
+    :ivar computed_at: seconds since the epoch, of what is computed now and then; None: it is of now, at each hit.
     :ivar coded: its answer in each content coding that was asked for so far; the empty one is the identity.
     """
 
@@ -67,6 +70,7 @@ class Entry:
     etag: str
     headers: tuple[tuple[str, str], ...]
     body: bytes
+    computed_at: float | None = None
     coded: dict[str, Coded] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -86,8 +90,13 @@ class Entry:
         body = codings.CODINGS[coding](self.body) if coding else self.body
         etag = codings.coded(self.etag, coding)
         always = [("ETag", etag), *(PUBLIC if self.owner is None else PRIVATE)]
+        always += [AGELESS] if self.computed_at is None else []
         about = [*self.headers, ("Content-Length", str(len(body))), *([("Content-Encoding", coding)] if coding else [])]
         return Coded(etag, body, [*about, *always], always, len(body) + OVERHEAD_BYTES if coding else 0)
+
+    def age(self, now: float) -> tuple[str, str]:
+        """Its `Age` (RFC 9111 §5.1)."""
+        return AGELESS if self.computed_at is None else age_of(self.computed_at, now)
 
     def fits(self, key: str, owner: int | None, slots: tuple[int, ...], generations: tuple[int, ...]) -> bool:
         """Whether it may be served for this key, to him, while these generations of these slots are current."""
@@ -96,7 +105,8 @@ class Entry:
 
     def to_bytes(self) -> bytes:
         """For the far cache: a line of JSON, then the body."""
-        head = [self.key, self.owner, self.slots, self.generations, self.expires_at, self.etag, self.headers]
+        asked = [self.key, self.owner, self.slots, self.generations]
+        head = [*asked, self.expires_at, self.etag, self.headers, self.computed_at]
         return orjson.dumps(head) + b"\n" + self.body
 
     @classmethod
@@ -106,9 +116,10 @@ class Entry:
             return None
         line, _, body = data.partition(b"\n")
         try:
-            key, owner, slots, generations, expires_at, etag, headers = orjson.loads(line)
+            key, owner, slots, generations, until, etag, headers, at = orjson.loads(line)
             pairs = tuple((str(name), str(value)) for name, value in headers if name in KEPT_HEADERS)
-            entry = cls(str(key), owner, tuple(slots), tuple(generations), float(expires_at), str(etag), pairs, body)
+            at = None if at is None else float(at)
+            entry = cls(str(key), owner, tuple(slots), tuple(generations), float(until), str(etag), pairs, body, at)
         except (ValueError, TypeError):
             return None
         return entry if entry.etag == etag_of(body) else None
@@ -117,6 +128,11 @@ class Entry:
 def etag_of(body: bytes) -> str:
     """A strong validator of the identity body (RFC 9110 §8.8.3)."""
     return f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
+
+
+def age_of(computed_at: float, now: float) -> tuple[str, str]:
+    """The `Age` of what was computed then."""
+    return "Age", str(max(0, int(now - computed_at)))
 
 
 def entry_of(
@@ -131,4 +147,5 @@ def entry_of(
     body = response.get_data()
     headers = tuple((name, response.headers[name]) for name in KEPT_HEADERS if name in response.headers)
     etag = response.headers.get("ETag") or etag_of(body)
-    return Entry(key, owner, slots, generations, time.time() + timeout, etag, headers, body)
+    at = getattr(response, "computed_at", None)
+    return Entry(key, owner, slots, generations, time.time() + timeout, etag, headers, body, at)

@@ -17,7 +17,7 @@ from app import metrics
 from app.auth import PRINCIPALS, assume, current_session_id, current_user_id
 from app.caching import audit, clean
 from app.caching.coherence import Coherence
-from app.caching.entry import LARGEST_BODY, PUBLIC, Entry, entry_of, etag_of, unchanged
+from app.caching.entry import AGELESS, LARGEST_BODY, PUBLIC, Entry, age_of, entry_of, etag_of, unchanged
 from app.caching.far import FarCache
 from app.caching.flight import Result
 from app.caching.front import ADDRESS_BYTES, Address
@@ -243,6 +243,7 @@ def _serve_entry(entry: Entry, status: str, outcome: str) -> Response:
         del response.headers["Content-Type"]
     else:
         response = Response(answer.body, headers=answer.headers)
+    response.headers["Age"] = entry.age(time.time())[1]
     return _told(response, status, outcome)
 
 
@@ -255,7 +256,8 @@ def _serve(response: Response, status: str) -> Response:
         response.status_code = 304
         response.set_data(b"")
     response.headers["ETag"] = etag
-    for name, value in PUBLIC:
+    at = getattr(response, "computed_at", None)
+    for name, value in (*PUBLIC, age_of(at, time.time()) if at else AGELESS):
         response.headers[name] = value
     return _told(response, status, status.partition(";")[0].removeprefix("fwd="))
 

@@ -100,6 +100,7 @@ class Front:
         unmodified = known is not None and unchanged(entry.etag, known)
         status, headers = ("304 NOT MODIFIED", answer.not_modified) if unmodified else ("200 OK", answer.headers)
         ours = ("Cache-Status", f"broadsheet; hit; ttl={int(entry.expires_at - now)}; detail=near")
-        start_response(status, [*headers, ours, *self._gate.always(environ)])
+        aged = [] if entry.computed_at is None else [entry.age(now)]
+        start_response(status, [*headers, ours, *aged, *self._gate.always(environ)])
         self._gate.note_hit(environ, address.route, status, now)
         return [] if unmodified or environ["REQUEST_METHOD"] == "HEAD" else [answer.body]

@@ -124,5 +124,6 @@ def test_the_size_of_an_entry_counts_each_of_its_codings():
 def test_an_entry_survives_the_far_cache_whole():
     kept = Entry("k", 7, (3,), (2**63 - 1,), 12.5, '"x"', (("Content-Type", "application/json"),), b'{"a":"\n"}')
     assert Entry.from_bytes(kept.to_bytes()) is None, "its ETag is not its body's"
-    whole = Entry("k", 7, (3,), (2**63 - 1,), 12.5, etag_of(kept.body), kept.headers, kept.body)
-    assert Entry.from_bytes(whole.to_bytes()) == whole
+    for computed_at in (None, 1.5):
+        whole = Entry("k", 7, (3,), (2**63 - 1,), 12.5, etag_of(kept.body), kept.headers, kept.body, computed_at)
+        assert Entry.from_bytes(whole.to_bytes()) == whole

@@ -178,6 +178,26 @@ def test_the_whole_is_as_old_as_its_oldest_part(client, age):
     assert whole["expires_at"] == whole["posts_per_day"]["expires_at"]
 
 
+def test_its_age_is_that_of_the_numbers_however_it_is_answered(client, age, coherence):
+    client.get("/api/v2/stats")
+    age("authors", 3)
+    hours = range(3 * 3600, 3 * 3600 + 60)
+    computed = client.get("/api/v2/stats")
+    tag = {"If-None-Match": computed.headers["ETag"]}
+    near = client.get("/api/v2/stats")
+    unmodified = [client.get("/api/v2/stats", headers=tag) for _ in range(2)]
+    coherence.near.clear()
+    far = client.get("/api/v2/stats")
+    assert "fwd=" in computed.headers["Cache-Status"]
+    assert "detail=near" in near.headers["Cache-Status"]
+    assert "detail=far" in far.headers["Cache-Status"]
+    assert [answer.status_code for answer in unmodified] == [304, 304]
+    for answer in (computed, near, far, *unmodified):
+        assert answer.headers.get_all("Age") == [answer.headers["Age"]]
+        assert int(answer.headers["Age"]) in hours
+    assert int(client.get("/api/v2/stats/words").headers["Age"]) < 60
+
+
 def test_what_is_old_is_answered_as_it_is_while_a_task_is_asked_for_new_numbers(app, client, sql, age, seconds_left):
     before = client.get("/api/v2/stats").json
     age("categories", 7)
