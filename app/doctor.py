@@ -75,6 +75,8 @@ def _told(client: Any, wanted: str) -> Generator[Any, Any, tuple[str, dict[str, 
 
 
 def _cache(production: bool) -> Iterator[Any]:
+    fault = current_app.extensions["coherence"].source.fault()
+    yield fault and (WARN, *fault.split(" -> "))
     with redis.from_url(current_app.config["CACHE_REDIS_URL"], **SHORT) as client:
         _, told = yield from _told(client, "maxmemory 256mb and maxmemory-policy volatile-lru")
     endless, full = told.get("maxmemory") == "0", told.get("maxmemory-policy") == "noeviction"

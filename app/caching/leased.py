@@ -49,7 +49,7 @@ LOOK_EVERY_SECONDS = 0.0003
 HUNG_MS = 2000
 START_SECONDS = (1.0, 3.0)  # between two starts of an agent by one process, at random
 CHECK_SECONDS = 3.0
-FAULT_SECONDS = 2.0
+FAULT_SECONDS = 1.0
 NOBODYS = Page.nobodys()
 # Our packages' own modules would bring Flask and all of the app with them.
 START = """

@@ -54,7 +54,8 @@ def _cache() -> str:
     )
     with client:
         client.ping()
-    return "ok"
+    fault = current_app.extensions["coherence"].source.fault()
+    return fault.partition(" -> ")[0] if fault else "ok"
 
 
 def _broker() -> str:

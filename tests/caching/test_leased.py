@@ -532,6 +532,15 @@ def test_one_check_serves_all_who_came_before_it_began():
     assert len(asked) == 2
 
 
+def test_health_and_doctor_say_what_the_agent_says(app, client, coherence, monkeypatch):
+    monkeypatch.setattr(coherence.source, "fault", lambda: "it is so -> do this")
+    answer = client.get("/api/health/ready").json
+    assert (answer["parts"]["cache"], answer["status"]) == ("it is so", "degraded")
+    printed = app.test_cli_runner().invoke(args=["doctor"]).stdout
+    assert "it is so" in printed
+    assert "-> do this" in printed
+
+
 def test_leased_is_refused_with_sqlite_in_one_line():
     environ = {"SECRET_KEY": "a-secret-for-tests-only-0123456789abcdef", "CACHE_MODE": "leased"}
     with pytest.raises(config.ConfigError, match="^CACHE_MODE: .*SQLite"):
