@@ -219,16 +219,30 @@ def test_an_agent_ends_when_its_folder_is_gone(host, hosts):
 
 
 @on_postgresql
-def test_slots_that_are_missing_are_not_leased(host, writer):
-    writer.connection.execute("CREATE TABLE kept AS SELECT * FROM cache_generations WHERE slot = 9")
-    writer.connection.execute("DELETE FROM cache_generations WHERE slot = 9")
-    try:
-        source = host(there=False)
-        assert "slots are missing" in source.fault()
-        assert source.read((9,)) is None
-    finally:
-        writer.connection.execute("INSERT INTO cache_generations SELECT * FROM kept")
-        writer.connection.execute("DROP TABLE kept")
+@pytest.fixture
+def missing(writer):
+    """missing(): one slot is away until the end of the test."""
+    writer.connection.execute("CREATE TABLE kept AS SELECT * FROM cache_generations WHERE slot = 2000")
+    yield lambda: writer.connection.execute("DELETE FROM cache_generations WHERE slot = 2000")
+    writer.connection.execute("INSERT INTO cache_generations SELECT * FROM kept ON CONFLICT DO NOTHING")
+    writer.connection.execute("DROP TABLE kept")
+
+
+@on_postgresql
+def test_slots_that_are_missing_are_not_leased(host, missing):
+    missing()
+    source = host(there=False)
+    assert "slots are missing" in source.fault()
+    assert source.read((2000,)) is None
+
+
+@on_postgresql
+def test_a_slot_that_is_taken_away_and_moves_is_not_leased(host, writer, missing):
+    source = host()
+    missing()
+    writer.commit(2000)
+    source.settle()
+    assert source.read((2000,)) is None
 
 
 @pytest.fixture
