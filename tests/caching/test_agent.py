@@ -218,7 +218,6 @@ def test_an_agent_ends_when_its_folder_is_gone(host, hosts):
     wait_for(lambda: not hosts.agents(), 5)
 
 
-@on_postgresql
 @pytest.fixture
 def missing(writer):
     """missing(): one slot is away until the end of the test."""
