@@ -219,6 +219,8 @@ class Agent:
 def _fit(answer: Answer) -> Answer:
     if answer.standby:
         raise Unfit(STANDBY)
+    if None in (answer.generations or ()):
+        raise Unfit(SLOTS_MISSING)
     return answer
 
 

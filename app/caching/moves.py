@@ -19,10 +19,15 @@ _ASK = """SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin, 
         pg_is_in_recovery() AS standby, concat_ws(' ', extract(epoch FROM pg_postmaster_start_time()),
         CASE WHEN NOT pg_is_in_recovery() THEN left(pg_walfile_name(pg_current_wal_lsn()), 8) END) AS server,
         moved.slots, moved.generations
-    FROM cache_upto LEFT JOIN LATERAL (SELECT array_agg(slot) AS slots, array_agg(%s) AS generations
-        FROM cache_generations g WHERE %s) moved ON true"""
-LOAD = _ASK % (GENERATION, "slot < %s")
-MOVED = _ASK % (GENERATION, "slot IN (SELECT slot FROM cache_moves WHERE xid >= %s::text::xid8) AND slot < %s")
+    FROM cache_upto LEFT JOIN LATERAL (
+        SELECT array_agg(slot) AS slots, array_agg(%s) AS generations FROM %s) moved ON true"""
+LOAD = _ASK % (GENERATION, "cache_generations g WHERE slot < %s")
+# Of a slot that has moves but no base, the generation is NULL.
+MOVED = _ASK % (
+    GENERATION,
+    "(SELECT DISTINCT slot FROM cache_moves WHERE xid >= %s::text::xid8 AND slot < %s) moved "
+    "LEFT JOIN cache_generations g USING (slot)",
+)
 # One statement: whoever reads meanwhile sees the moves or the base that holds them, never both.
 # No higher than what is over: the number may be another server's.
 FOLD = f"""WITH below AS (SELECT least(%s::text::xid8, pg_snapshot_xmin(pg_current_snapshot())) AS xid),

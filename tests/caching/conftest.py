@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import make_url
 from werkzeug.test import TestResponse
 
-from app.caching.dependencies import FAMILIES
 from app.caching.extension import Coherence
 from app.caching.leased import LeasedSource
 from app.extensions import db
 from app.models import Follow, Notification, Post, PostTag, User
 from app.services.atomic import atomic
-from tests.servers import wait_for
+from tests.caching.leases import Hosts, Writer, make_tables
+from tests.conftest import MEMORY, fresh_database
 
-ALL_SLOTS = [family.slots for family in FAMILIES]
 TAGS = ["flask", "python"]
 COMPARED = ("Content-Type", "ETag", "Link", "X-Total-Count", "Last-Modified", "Cache-Control")
 
@@ -152,21 +152,39 @@ def uncached(monkeypatch: pytest.MonkeyPatch, coherence: Coherence) -> Callable[
     return bypassed
 
 
+@pytest.fixture(scope="module")
+def cache_database(worker_id: str) -> Iterator[str]:
+    """A PostgreSQL database with the cache's tables, and nobody else in it."""
+    with fresh_database(f"leases_{worker_id}", Path()) as url:
+        make_tables(url)
+        yield url
+
+
 @pytest.fixture
-def host(app: Flask, environ: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., LeasedSource]]:
-    """host(name="a", alone=True, url=…): the source of generations of a host (PostgreSQL), whose agent is there."""
-    if app.config["CACHE_MODE"] == "leased":
-        pytest.skip("the app is a host of this database too")
-    made = []
+def short_folder() -> Iterator[Path]:
+    """For sockets."""
+    folder = Path(tempfile.mkdtemp(prefix="bs-", dir=MEMORY))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
-    def make(name: str = "a", alone: bool = True, url: str | None = None, there: bool = True) -> LeasedSource:
-        source = LeasedSource(make_url(url or environ["DATABASE_URL"]), tmp_path / name, ALL_SLOTS, alone)
-        made.append(source)
-        if there:
-            wait_for(lambda: source.read((0,)) and source.is_leased(), 10)
-        return source
 
-    yield make
-    for source in made:
-        source.close()
-        shutil.rmtree(tmp_path / source.folder.name, ignore_errors=True)  # so its agent ends
+@pytest.fixture
+def hosts(short_folder: Path) -> Iterator[Hosts]:
+    """hosts("a", alone=True, url=…): the source of generations of a process of that host."""
+    hosts = Hosts(short_folder)
+    yield hosts
+    hosts.close()
+
+
+@pytest.fixture
+def host(hosts: Hosts, cache_database: str) -> Callable[..., LeasedSource]:
+    """As `hosts`, on the database of the cache's tables alone."""
+    return partial(hosts, url=cache_database)
+
+
+@pytest.fixture
+def writer(cache_database: str) -> Iterator[Writer]:
+    """A client of that database."""
+    writer = Writer(cache_database)
+    with writer.connection:
+        yield writer

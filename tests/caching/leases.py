@@ -11,6 +11,7 @@ import signal
 import socket
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 import psutil
@@ -53,10 +54,10 @@ class Writer:
         """How many are not folded."""
         return self.connection.execute("SELECT count(*) FROM cache_moves").fetchone()[0]
 
-    def truth(self) -> tuple[int, ...]:
-        """The generations of SLOTS, added up here."""
+    def truth(self, slots: tuple[int, ...] = SLOTS) -> tuple[int, ...]:
+        """The generations, added up here."""
         found = []
-        for slot in SLOTS:
+        for slot in slots:
             row = self.connection.execute(
                 "SELECT base, ARRAY(SELECT token FROM cache_moves WHERE slot = g.slot) FROM cache_generations g "
                 "WHERE slot = %s",
@@ -72,13 +73,13 @@ class Writer:
 class Hosts:
     """Makes sources. Those of one name share a DATA_DIR, as the processes of a host do."""
 
-    def __init__(self, folder: Path, url: str) -> None:
-        self._folder, self._url = folder, url
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self.made: list[LeasedSource] = []
 
-    def __call__(self, name="a", alone=True, agent_url=None, there=True, url=None) -> LeasedSource:
-        """`agent_url`: the agents that it starts go another way to the database."""
-        source = LeasedSource(make_url(url or self._url), self._folder / name, ALL_SLOTS, alone)
+    def __call__(self, name="a", alone=True, agent_url=None, there=True, *, url) -> LeasedSource:
+        """`agent_url`: the agents that it starts go another way to the database. `there`: wait for the agent."""
+        source = LeasedSource(make_url(url), self._folder / name, ALL_SLOTS, alone)
         if agent_url:
             source._agent._dsn = agent_url
         self.made.append(source)
@@ -106,6 +107,19 @@ class Hosts:
                 with contextlib.suppress(psutil.Error):
                     process.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def write_and_look(writer: Writer, settled: LeasedSource, readers: list[LeasedSource], seconds: float) -> Counter[bool]:
+    """Commit, let it settle, read: how many reads were under a lease. None is older than what was settled."""
+    until, seen = time.monotonic() + seconds, Counter()
+    while time.monotonic() < until:
+        writer.commit()
+        truth = writer.truth()
+        settled.settle()
+        for reader in readers:
+            assert reader.read(SLOTS) == truth
+            seen[reader.is_leased()] += 1
+    return seen
 
 
 def agent_of(source: LeasedSource) -> int:
