@@ -4,6 +4,7 @@ Importing this module makes the application and starts nothing.
 """
 
 import sys
+from types import SimpleNamespace
 
 from config import ConfigError
 
@@ -16,6 +17,8 @@ try:
     from app import create_app
 
     app = create_app()
+    if granian := sys.modules.get("granian.wsgi"):  # it copies our environment, secrets too, into every request's
+        granian.os = SimpleNamespace(environ={})  # type: ignore[attr-defined]
 except ConfigError as error:
     print(error, file=sys.stderr)  # noqa: T201
     raise SystemExit(2) from None

@@ -9,10 +9,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
-from types import SimpleNamespace
 from typing import Any
 
-import granian.wsgi
 from granian.cli import entrypoint
 
 from processes.speech import UP_TO_DATE
@@ -25,8 +23,6 @@ def supervised_app() -> Any:
         tie_to_parent(master.pid or 0)
     from run import app  # only here: what it opens must not be shared by a fork
 
-    # granian copies the process's environment, secrets too, into that of every request.
-    granian.wsgi.os = SimpleNamespace(environ={})  # type: ignore[assignment]
     return app
 
 

@@ -8,4 +8,15 @@ from app.caching.variant import Validated
 MINE = PRIVATE.of(PRINCIPAL)  # what is private to who asks
 cache = CoherentCache()
 
-__all__ = ["FOLLOW", "MINE", "POST", "POSTS", "STATISTICS", "USER", "USERS", "Front", "Validated", "cache"]
+__all__ = [
+    "FOLLOW",
+    "MINE",
+    "POST",
+    "POSTS",
+    "STATISTICS",
+    "USER",
+    "USERS",
+    "Front",
+    "Validated",
+    "cache",
+]

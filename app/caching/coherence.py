@@ -37,7 +37,7 @@ class Coherence:
         self.principals = RememberedPrincipals(self.current, most)
         self.source = _source(app.config)
         self.flights = Flights()
-        self.runway = Runway(Path(app.config["DATA_DIR"]) / "run" / "flights")
+        self.runway = Runway(Path(app.config["DATA_DIR"]) / "cache" / "flights")
         self.release = _release()
         self._sound = False
         self._check_at = 0.0

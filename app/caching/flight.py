@@ -8,7 +8,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from flask import Response
@@ -68,12 +68,9 @@ class Runway:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._file: int | None = None
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError:
-            return
+        self._opening = threading.Lock()
 
     @contextmanager
     def alone(self, key: Hashable) -> Iterator[bool]:
@@ -90,12 +87,22 @@ class Runway:
 
     def _take(self, byte: int) -> bool:
         """Whether nobody else has it. Threads of one process do not shut each other out: their flights do."""
-        if self._file is None:
+        file = self._opened()
+        if file is None:
             return True
         try:
-            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
         except (BlockingIOError, PermissionError):  # POSIX allows either
             return False
         except OSError:
             return True
         return True
+
+    def _opened(self) -> int | None:
+        """Opened once for each process: to close it would drop all its locks."""
+        with self._opening:
+            if self._file is None:
+                with suppress(OSError):
+                    self._path.parent.mkdir(exist_ok=True)
+                    self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            return self._file

@@ -26,16 +26,23 @@ from app.schemas.base import BIGGEST_ID, Schema
 from app.schemas.v1.messages import ErrorV1
 from app.schemas.v2.problems import ProblemV2
 
+V1 = (users_v1, posts_v1, todos_v1)
+V2 = (
+    auth_v2,
+    users_v2,
+    me_v2,
+    posts_v2,
+    tags_v2,
+    todos_v2,
+    notifications_v2,
+    stats_v2,
+    admin_v2,
+    cache_v2,
+)
 # Each with the schema of its errors and the end of its operations' ids.
 NAMESPACES: tuple[tuple[Namespace, type[Schema], str], ...] = (
-    *((of.ns, ErrorV1, "") for of in (users_v1, posts_v1, todos_v1)),
-    *(
-        (of.ns, ProblemV2, "_v2")
-        for of in (
-            *(auth_v2, users_v2, me_v2, posts_v2, tags_v2, todos_v2, notifications_v2, stats_v2),
-            *(admin_v2, cache_v2),
-        )
-    ),
+    *((of.ns, ErrorV1, "") for of in V1),
+    *((of.ns, ProblemV2, "_v2") for of in V2),
 )
 AUTHORIZATIONS = {
     "jwt": {

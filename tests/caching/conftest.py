@@ -68,15 +68,9 @@ class World:
             "/api/v2/stats",
             *(f"/api/v2/stats/{part}" for part in ("posts-per-day", "categories", "authors", "words")),
             "/api/v2/me",
-            "/api/v2/notifications",
-            "/api/v2/notifications?unread=true&total=true",
-            "/api/v2/notifications/unread",
-            "/api/v2/todos",
-            "/api/v2/todos?done=true",
-            *(f"/api/v2/todos/{id}" for id in self.todos),
-            "/api/v1/todos",
-            "/api/v1/todos?done=true",
-            *(f"/api/v1/todos/{id}" for id in self.todos),
+            *(f"/api/v2/notifications{rest}" for rest in ("", "?unread=true&total=true", "/unread")),
+            *(f"/api/v{version}/todos{query}" for version in (1, 2) for query in ("", "?done=true")),
+            *(f"/api/v{version}/todos/{id}" for version in (1, 2) for id in self.todos),
         ]
 
 

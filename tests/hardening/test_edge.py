@@ -54,7 +54,8 @@ def broken(cold, monkeypatch) -> None:
 @pytest.fixture
 def for_frontends(app) -> Callable[..., Client]:
     """for_frontends(origin …): a client of the app behind an edge with these CORS_ORIGINS."""
-    return lambda *origins: Client(Edge(app.wsgi_app, dict(app.config) | {"CORS_ORIGINS": list(origins)}))
+    config = dict(app.config)
+    return lambda *origins: Client(Edge(app.wsgi_app, config | {"CORS_ORIGINS": list(origins)}, settle=lambda: None))
 
 
 def answers(client: FlaskClient, author: FlaskClient, post_id: int) -> dict[str, Any]:
