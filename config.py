@@ -91,6 +91,7 @@ SETTINGS = (
         "CACHE_THRESHOLD", _whole(1, 10_000_000), "10000", "entries at most, near (each process) and in SimpleCache"
     ),
     Setting("CACHE_NEAR_BYTES", _whole(0, 2**40), "67108864", "bytes at most in the near cache of each process"),
+    Setting("CACHE_OBSERVE", _whole(0, 10**9), "1000", "one hit in so many is computed anew and compared; 0: none"),
     Setting(
         "CACHE_MODE",
         _one_of("direct", "leased"),

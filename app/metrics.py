@@ -43,6 +43,8 @@ class Meters:
         made = "Answers but for near hits, which take microseconds."
         self.seconds = Histogram("broadsheet_request_seconds", made, labels, registry=kept, buckets=SECONDS)
         self.cache = Counter("broadsheet_cache", "What a cached route did.", ("route", "outcome"), registry=kept)
+        seen = "Hits that were computed anew and compared; any `different` is an alarm."
+        self.observed = Counter("broadsheet_cache_observed", seen, ("route", "found"), registry=kept)
         self.sql = Histogram("broadsheet_sql_seconds", "SQL made for requests.", registry=kept, buckets=SECONDS)
 
 
@@ -101,6 +103,12 @@ def count(environ: dict[str, Any], status: str, seconds: float) -> None:
         meters().seconds.labels(*labels).observe(seconds)
         if outcome:
             meters().cache.labels(route, outcome).inc()
+
+
+def observed(route: str, found: str) -> None:
+    """Count a hit that was computed anew: it was the same, different, or cannot be compared."""
+    with contextlib.suppress(OSError):
+        meters().observed.labels(route, found).inc()
 
 
 def summed() -> CollectorRegistry:

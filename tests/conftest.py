@@ -148,6 +148,7 @@ def environ(data_dir: Path, cache_redis: Redis, broker_redis: Redis, worker_id: 
             "BROKER_URL": broker_redis.broker_url,
             "BCRYPT_LOG_ROUNDS": "4",
             "WRITES_PER_MINUTE": "1000000",
+            "CACHE_OBSERVE": "0",
             "PYTHONUNBUFFERED": "1",
             "CACHE_MODE": os.environ.get("CACHE_MODE", "direct"),
         }

@@ -20,6 +20,7 @@ from app.caching.front import Address
 from app.caching.generations import Generations, Source, source_for
 from app.caching.leased import LeasedSource
 from app.caching.near import Clock
+from app.caching.observer import Observer
 from app.caching.principals import RememberedPrincipals
 from app.extensions import db
 
@@ -39,6 +40,7 @@ class Coherence:
         self.flights = Flights()
         self.runway = Runway(Path(app.config["DATA_DIR"]) / "cache" / "flights")
         self.release = _release()
+        self.observer = Observer(app, self, app.config["CACHE_OBSERVE"])
         self._sound = False
         self._check_at = 0.0
         self._checking = threading.Lock()

@@ -103,4 +103,5 @@ class Front:
         aged = [] if entry.computed_at is None else [entry.age(now)]
         start_response(status, [*headers, ours, *aged, *self._gate.always(environ)])
         self._gate.note_hit(environ, address.route, status, now)
+        self._coherence.observer.saw(entry, address.route, environ)
         return [] if unmodified or environ["REQUEST_METHOD"] == "HEAD" else [answer.body]
