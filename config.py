@@ -186,8 +186,9 @@ def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
     if values["APP_ENV"] == "production":
         _check_production(values, environ)
     values |= _derived(values)
-    if values["CACHE_MODE"] == "leased" and values["SQLALCHEMY_DATABASE_URI"].startswith("sqlite"):
-        raise ConfigError("CACHE_MODE: leased is for PostgreSQL; with SQLite set direct")
+    local = values["SQLALCHEMY_DATABASE_URI"].startswith("sqlite") or sys.platform != "linux"
+    if values["CACHE_MODE"] == "leased" and local:
+        raise ConfigError("CACHE_MODE: leased is for PostgreSQL and Linux; with SQLite or elsewhere set direct")
     return values
 
 
