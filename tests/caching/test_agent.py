@@ -202,6 +202,17 @@ def test_two_hosts_that_say_they_are_one_cost_speed_alone_and_say_so(host, write
 
 
 @on_postgresql
+def test_of_two_hosts_that_say_they_are_one_either_may_lose_its_connection(host, writer):
+    """Whoever comes first then does not lease before what the other has leased is over."""
+    sources = [host("a", alone=True), host("b", alone=True, there=False)]
+    cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'broadsheet agent %'"
+    for _ in range(15):
+        writer.connection.execute(cut)
+        for source in sources:
+            write_and_look(writer, source, sources, 0.35)
+
+
+@on_postgresql
 def test_an_agent_at_rest_asks_nothing(host):
     source = host()
     words = source._agent.page.words
@@ -280,6 +291,21 @@ def test_a_database_that_restarts_is_loaded_anew(hosts, cluster, alone):
             write_and_look(writer, source, [source], 0.5)
             wait_for(lambda: is_back(source), 8)
             write_and_look(writer, source, [source], 0.5)
+
+
+@on_postgresql
+def test_an_agent_outlives_a_database_that_is_away_for_a_while(hosts, cluster):
+    server, control = cluster
+    source = hosts(url=server.get_uri())
+    agent = agent_of(source)
+    control("-m", "fast", "stop")
+    until = time.monotonic() + 3
+    while time.monotonic() < until:
+        source.read(SLOTS)
+        time.sleep(0.05)
+    control("start")
+    wait_for(lambda: is_back(source), 8)
+    assert agent_of(source) == agent
 
 
 @on_postgresql

@@ -239,6 +239,16 @@ def test_leased_is_refused_with_sqlite_in_one_line():
         config.load(environ)
 
 
+def test_leased_is_refused_where_memory_is_read_in_another_order(monkeypatch):
+    """The proof wants the time of the check read before what it found; Python has no barrier."""
+    environ = {"SECRET_KEY": "a-secret-for-tests-only-0123456789abcdef", "CACHE_MODE": "leased"}
+    environ["DATABASE_URL"] = "postgresql://nobody@127.0.0.1:1/nothing"
+    assert config.load(environ)["CACHE_MODE"] == "leased"
+    monkeypatch.setattr(config.platform, "machine", lambda: "aarch64")
+    with pytest.raises(config.ConfigError, match="^CACHE_MODE: .*x86-64"):
+        config.load(environ)
+
+
 @pytest.fixture
 def order(coherence, monkeypatch):
     """What happened in which order: a commit has settled, an answer begins."""
