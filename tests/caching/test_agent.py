@@ -190,7 +190,7 @@ def test_a_full_disk_costs_speed_alone(host, writer):
 def test_two_hosts_that_say_they_are_one_cost_speed_alone_and_say_so(host, writer):
     first = host("a", alone=True)
     second = host("b", alone=True, there=False)
-    assert "CACHE_HOSTS" in (second.fault() or "")
+    wait_for(lambda: "CACHE_HOSTS" in (second.fault() or ""))
     write_and_look(writer, first, [first, second], 0.5)
     write_and_look(writer, second, [first, second], 2)
     assert not second.is_leased()
@@ -242,7 +242,7 @@ def missing(writer):
 def test_slots_that_are_missing_are_not_leased(host, missing):
     missing()
     source = host(there=False)
-    assert "slots are missing" in source.fault()
+    wait_for(lambda: "slots are missing" in (source.fault() or ""))
     assert source.read((2000,)) is None
 
 
@@ -315,7 +315,7 @@ def test_a_standby_is_not_trusted_until_it_is_promoted(hosts, cluster, short_fol
     (short_folder / "pg" / "standby.signal").touch()
     control("start")
     source = hosts(url=server.get_uri(), there=False)
-    assert "standby" in source.fault()
+    wait_for(lambda: "standby" in (source.fault() or ""))
     assert source.read(SLOTS) is None
     control("promote")
     wait_for(lambda: is_back(source), 10)
