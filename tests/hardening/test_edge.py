@@ -54,7 +54,11 @@ def broken(cold, monkeypatch) -> None:
 @pytest.fixture
 def for_frontends(app) -> Callable[..., Client]:
     """for_frontends(origin …): a client of the app behind an edge with these CORS_ORIGINS."""
-    return lambda *origins: Client(Edge(app.wsgi_app, dict(app.config) | {"CORS_ORIGINS": list(origins)}))
+
+    def client(*origins):
+        return Client(Edge(app.wsgi_app, dict(app.config) | {"CORS_ORIGINS": list(origins)}, lambda: None))
+
+    return client
 
 
 def answers(client: FlaskClient, author: FlaskClient, post_id: int) -> dict[str, Any]:
