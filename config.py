@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import re
 import sys
 import tempfile
@@ -187,8 +188,11 @@ def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
     if values["APP_ENV"] == "production":
         _check_production(values, environ)
     values |= _derived(values)
-    if values["CACHE_MODE"] == "leased" and values["SQLALCHEMY_DATABASE_URI"].startswith("sqlite"):
-        raise ConfigError("CACHE_MODE: leased is for PostgreSQL; with SQLite set direct")
+    if values["CACHE_MODE"] == "leased":
+        if values["SQLALCHEMY_DATABASE_URI"].startswith("sqlite"):
+            raise ConfigError("CACHE_MODE: leased is for PostgreSQL; with SQLite set direct")
+        if (sys.platform, platform.machine()) != ("linux", "x86_64"):  # others reorder what is read from memory
+            raise ConfigError("CACHE_MODE: leased is for Linux on x86-64; elsewhere set direct")
     return values
 
 

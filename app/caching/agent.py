@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     import psycopg
 
 SECOND = 1_000_000_000
-QUESTION_SECONDS, CONNECT_SECONDS = 1.0, 2.0  # longer, and the agent dies
+QUESTION_SECONDS, CONNECT_SECONDS = 1.0, 2.5  # longer, and the agent dies
 LINGER_NS = SECOND  # readers that come once a second are readers all the time
 FOLD_EVERY_NS = SECOND // 2
 REST_SECONDS = 2.0  # how often one at rest looks whether its page is still there
@@ -142,8 +142,10 @@ class Agent:
         if connection.execute("SELECT pg_is_in_recovery()").fetchone() != (False,):
             raise Unfit(STANDBY)
         names = (NAME + "%", NAME + self._page.host)
-        if self._alone and connection.execute(OTHERS, names).fetchone() != (0,):
-            raise Unfit(OTHER_HOSTS)
+        if self._alone:
+            if connection.execute(OTHERS, names).fetchone() != (0,):
+                raise Unfit(OTHER_HOSTS)
+            time.sleep(self._lease / SECOND)  # one that has lost its connection is trusted so long
 
     def _ask(self, connection: psycopg.Connection[Any], before: Answer | None) -> Answer:
         """What moved since that answer, or everything."""
@@ -228,8 +230,10 @@ def _fit(answer: Answer) -> Answer:
 def _deadline(seconds: float) -> Iterator[None]:
     """The kernel ends this process when what is within takes longer, wherever it hangs, also if it was stopped."""
     signal.setitimer(signal.ITIMER_REAL, seconds)
-    yield
-    signal.setitimer(signal.ITIMER_REAL, 0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _bell(path: Path) -> int:

@@ -190,7 +190,7 @@ def test_a_full_disk_costs_speed_alone(host, writer):
 def test_two_hosts_that_say_they_are_one_cost_speed_alone_and_say_so(host, writer):
     first = host("a", alone=True)
     second = host("b", alone=True, there=False)
-    assert "CACHE_HOSTS" in (second.fault() or "")
+    wait_for(lambda: "CACHE_HOSTS" in (second.fault() or ""))
     write_and_look(writer, first, [first, second], 0.5)
     write_and_look(writer, second, [first, second], 2)
     assert not second.is_leased()
@@ -199,6 +199,17 @@ def test_two_hosts_that_say_they_are_one_cost_speed_alone_and_say_so(host, write
     shutil.rmtree(first.folder)
     wait_for(lambda: is_back(second), 15)
     assert second.fault() is None
+
+
+@on_postgresql
+def test_of_two_hosts_that_say_they_are_one_either_may_lose_its_connection(host, writer):
+    """Whoever comes first then does not lease before what the other has leased is over."""
+    sources = [host("a", alone=True), host("b", alone=True, there=False)]
+    cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'broadsheet agent %'"
+    for _ in range(15):
+        writer.connection.execute(cut)
+        for source in sources:
+            write_and_look(writer, source, sources, 0.35)
 
 
 @on_postgresql
@@ -231,7 +242,7 @@ def missing(writer):
 def test_slots_that_are_missing_are_not_leased(host, missing):
     missing()
     source = host(there=False)
-    assert "slots are missing" in source.fault()
+    wait_for(lambda: "slots are missing" in (source.fault() or ""))
     assert source.read((2000,)) is None
 
 
@@ -283,13 +294,28 @@ def test_a_database_that_restarts_is_loaded_anew(hosts, cluster, alone):
 
 
 @on_postgresql
+def test_an_agent_outlives_a_database_that_is_away_for_a_while(hosts, cluster):
+    server, control = cluster
+    source = hosts(url=server.get_uri())
+    agent = agent_of(source)
+    control("-m", "fast", "stop")
+    until = time.monotonic() + 3
+    while time.monotonic() < until:
+        source.read(SLOTS)
+        time.sleep(0.05)
+    control("start")
+    wait_for(lambda: is_back(source), 8)
+    assert agent_of(source) == agent
+
+
+@on_postgresql
 def test_a_standby_is_not_trusted_until_it_is_promoted(hosts, cluster, short_folder):
     server, control = cluster
     control("-m", "fast", "stop")
     (short_folder / "pg" / "standby.signal").touch()
     control("start")
     source = hosts(url=server.get_uri(), there=False)
-    assert "standby" in source.fault()
+    wait_for(lambda: "standby" in (source.fault() or ""))
     assert source.read(SLOTS) is None
     control("promote")
     wait_for(lambda: is_back(source), 10)

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import requests
 
 import config
 from app import relay
@@ -18,7 +20,7 @@ from app.caching.leased import SharedChecks
 from app.caching.page import boottime
 from tests.caching.leases import SLOTS, Wire, Writer, is_back, write_and_look
 from tests.conftest import BACKEND
-from tests.servers import wait_for
+from tests.servers import WebServer, wait_for
 
 on_postgresql = pytest.mark.skipif(BACKEND != "postgresql", reason="SQLite needs no agent")
 
@@ -106,6 +108,28 @@ def test_an_answer_that_took_its_time_is_as_old_as_its_question(host, writer, ca
         write_and_look(writer, source, [source], 3)
     finally:
         wire.close()
+
+
+@on_postgresql
+def test_what_one_host_answered_for_the_other_shows_at_once(app, environ, short_folder, make_user, make_post, token_of):
+    """Through real servers, each with a DATA_DIR and an agent of its own; Redis is everybody's."""
+    post, leasing = make_post(alice := make_user(), title="0"), environ | {"CACHE_MODE": "leased"}
+    path, token, hits = f"/api/v1/posts/{post.id}", {"Authorization": f"Bearer {token_of(alice)}"}, 0
+    one, two = (leasing | {"DATA_DIR": str(short_folder / name)} for name in ("one", "two"))
+    with WebServer(one) as here, WebServer(two) as there, requests.Session() as client:
+        for number in range(60):
+            near, far = (here, there) if number % 2 else (there, here)
+            answer = client.put(f"{near.url}{path}", json={"title": str(number)}, headers=token)
+            assert answer.status_code == 200
+            for server in (far, near, far):
+                answer = client.get(f"{server.url}{path}")
+                assert answer.json()["title"] == str(number)
+                hits += "; hit;" in answer.headers["Cache-Status"]
+    assert hits > 60
+    for server in (here, there):  # which is gone: its agent has nothing of it
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", server.port)) != 0
+    assert len(list(short_folder.glob("*/cache/*.page"))) == 2
 
 
 @on_postgresql
@@ -212,6 +236,16 @@ def test_health_and_doctor_say_what_the_agent_says(app, client, coherence, monke
 def test_leased_is_refused_with_sqlite_in_one_line():
     environ = {"SECRET_KEY": "a-secret-for-tests-only-0123456789abcdef", "CACHE_MODE": "leased"}
     with pytest.raises(config.ConfigError, match="^CACHE_MODE: .*SQLite"):
+        config.load(environ)
+
+
+def test_leased_is_refused_where_memory_is_read_in_another_order(monkeypatch):
+    """The proof wants the time of the check read before what it found; Python has no barrier."""
+    environ = {"SECRET_KEY": "a-secret-for-tests-only-0123456789abcdef", "CACHE_MODE": "leased"}
+    environ["DATABASE_URL"] = "postgresql://nobody@127.0.0.1:1/nothing"
+    assert config.load(environ)["CACHE_MODE"] == "leased"
+    monkeypatch.setattr(config.platform, "machine", lambda: "aarch64")
+    with pytest.raises(config.ConfigError, match="^CACHE_MODE: .*x86-64"):
         config.load(environ)
 
 
