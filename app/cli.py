@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 from flask import Flask
-from flask.cli import AppGroup, with_appcontext
+from flask.cli import AppGroup, ScriptInfo, with_appcontext
 from marshmallow import ValidationError, fields, validate
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -46,21 +46,29 @@ def faults_as_a_line() -> Iterator[None]:
 
 
 class Command(click.Command):
-    """A command whose faults are a line."""
+    """A command whose faults are a line, and that ends when what it has written shows on every host."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run it."""
         with faults_as_a_line():
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+        _settle(ctx)
+        return result
 
 
 class Commands(AppGroup):
-    """Commands whose faults are a line."""
+    """Commands like `Command`."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was asked for."""
         with faults_as_a_line():
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+        _settle(ctx)
+        return result
+
+
+def _settle(ctx: click.Context) -> None:
+    ctx.ensure_object(ScriptInfo).load_app().extensions["coherence"].settle()
 
 
 users_group = Commands("users", help="Accounts.")

@@ -111,3 +111,10 @@ def test_purge_makes_stale_what_depends_on_the_tag(run, refused, client, make_us
     assert run("cache", "purge", "posts") == "1 slots have moved\n"
     assert "fwd=stale" in _cache_status(client)
     assert "nonsense is no tag" in refused("cache", "purge", "nonsense")
+
+
+def test_a_command_ends_when_what_it_has_written_shows_on_every_host(app, run, make_user, coherence, monkeypatch):
+    alice, settled = make_user(username="alice"), []
+    monkeypatch.setattr(coherence.source, "settle", lambda: settled.append(alice))
+    run("users", "promote", "alice")
+    assert settled == [alice]
