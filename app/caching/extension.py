@@ -80,7 +80,7 @@ class CoherentCache(Cache):
                 keep = functools.partial(self._kept, timeout, response_filter, owner)
                 variant = make_cache_key(**arguments) if make_cache_key else variant_of(arguments)
                 response = self._answer(key_of(request.endpoint, owner, variant), owner, slots_of(on, flat), fill, keep)
-                _remember_address(response, resource, private, variant, every_time=unless is None)
+                _remember_address(response, resource, private, variant, unless is None and make_cache_key is None)
                 return _owned(response, private)
 
             answer.tags, answer.private = every, private  # type: ignore[attr-defined]
@@ -180,11 +180,11 @@ class CoherentCache(Cache):
             return None
 
 
-def _remember_address(response: Response, resource: Any, private: bool, variant: str, every_time: bool) -> None:
-    """Let the front find it. What a stricter guard than a login stands before always goes through it."""
+def _remember_address(response: Response, resource: Any, private: bool, variant: str, fixed: bool) -> None:
+    """Let the front find it, unless a function decides at each request, or a stricter guard than a login."""
     handler = getattr(resource, "get", None)
     known = getattr(handler, "guard", "public") == ("login" if private else "public")
-    if not every_time or response.status_code not in (200, 304) or not known:
+    if not fixed or response.status_code not in (200, 304) or not known:
         return
     audiences = getattr(handler, "audiences", None) if private else None
     rule, environ, endpoint = request.url_rule, request.environ, request.endpoint or ""

@@ -8,7 +8,10 @@ from urllib.parse import quote
 
 import brotli
 import pytest
+from flask import Response
 
+from app.caching import POSTS as POST_TAG
+from app.caching import cache
 from tests.factories import PASSWORD
 
 POSTS, TODOS, USERS = "/api/v2/posts", "/api/v2/todos", "/api/v2/admin/users"
@@ -260,3 +263,29 @@ def test_login_and_other_writes_are_never_hits(client, alice, warm):
     credentials = {"username": alice.username, "password": PASSWORD}
     assert client.post("/api/v1/users/login", json=credentials).status_code == 200
     assert client.open(POSTS, method="OPTIONS").status_code in (200, 204, 405)
+
+
+@pytest.mark.parametrize("option", ["unless", "make_cache_key"])
+def test_where_a_function_decides_it_is_asked_each_time(app, coherence, option):
+    """It may look at whatever it likes in the request."""
+    asked = []
+
+    def decide(**_):
+        asked.append(option)
+        return "" if option == "unless" else "variant"
+
+    class Things:
+        @cache.cached(tags=POST_TAG, **{option: decide})
+        def get(self):
+            return Response(b"{}", mimetype="application/json")
+
+    coherence.addresses.clear()
+    for _ in range(3):
+        with app.test_request_context(POSTS):
+            assert Things().get().status_code == 200
+    assert len(asked) == 3
+    assert len(coherence.addresses) == 0
+    plain = cache.cached(tags=POST_TAG)(lambda _: Response(b"{}", mimetype="application/json"))
+    with app.test_request_context(POSTS):
+        plain(None)
+    assert len(coherence.addresses) == 1, "the control"
