@@ -27,7 +27,7 @@ BARE = "a bare WSGI app"
 POSTS, WORKERS = 1000, 2
 LIST = "/api/v1/posts"
 NOTHING_KEPT = {"CACHE_TYPE": "NullCache", "CACHE_NEAR_BYTES": "0"}
-FILLING_SECONDS = 5  # until each process has kept every user's list
+FILLING_SECONDS, MOST_FILLINGS = 2, 10
 FAST = {BARE: ">= 0.8", TUTORIAL: ">= 25 (8)", "Varnish": ">= 0.75"}
 WANTED = {"SQLite": FAST, "PostgreSQL": {TUTORIAL: ">= 6"}, LEASED: FAST}
 Say = Callable[[str], None]
@@ -122,11 +122,12 @@ class Course:
         tokens, file = owners.made(self._ours["DATABASE_URL"]), self._folder / "tokens"
         file.write_text("\n".join(tokens))
         load = Load(self._cached[OURS], owners.LIST, ("private", str(file)))
-        load.run(FILLING_SECONDS)
-        status = answer(load.port, load.path, {"Authorization": f"Bearer {tokens[0]}"}).headers["Cache-Status"]
-        if "hit" not in status:
-            raise RuntimeError(f"no hit: {status}")
-        return load
+        before, rate = 0.0, load.run(FILLING_SECONDS).rate
+        for _ in range(MOST_FILLINGS):
+            if rate < 1.1 * before:  # no longer faster: each process keeps every list
+                return load
+            before, rate = rate, load.run(FILLING_SECONDS).rate
+        raise RuntimeError(f"{load.path} is not kept: {rate:.0f} a second")
 
     def busy(self) -> list[Line]:
         """The slowest hundredth of hits, in quiet and while others miss and write."""
