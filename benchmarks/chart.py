@@ -1,4 +1,6 @@
-"""The ratios as a chart: bars from 1 to the right where we are faster, to the left where the other is."""
+"""The ratios as a chart: bars from 1 to the right where we are faster, to the left where the other is; green where that
+is as wanted.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from html import escape
 from benchmarks.report import Line
 
 ROW, LEFT, WIDTH, TOP = 20, 500, 420, 64
-COLOURS = {"better": "#2a7f4f", "worse": "#b5532a", "line": "#999", "text": "#222"}
+COLOURS = {"good": "#2a7f4f", "bad": "#b5532a", "line": "#999", "text": "#222"}
 
 
 def drawn(lines: list[Line], told: str) -> str:
@@ -26,7 +28,7 @@ def drawn(lines: list[Line], told: str) -> str:
         f'font-size="12" fill="{COLOURS["text"]}">',
         f'<rect width="{width}" height="{height}" fill="white"/>',
         '<text x="12" y="22" font-size="16">Broadsheet beside others: how many times as fast</text>',
-        f'<text x="12" y="42" fill="{COLOURS["line"]}">{escape(told)}; a black mark: what is wanted</text>',
+        f'<text x="12" y="42" fill="{COLOURS["line"]}">{escape(told)}; black marks: what is wanted</text>',
         *_grid(reach, height),
         *(part for n, row in enumerate(rows) for part in _row(row, TOP + ROW * n, reach)),
         "</svg>",
@@ -59,12 +61,11 @@ def _bar(line: Line, y: int, reach: float) -> Iterator[str]:
     turned = line.unit in ("ms", "s")  # the less, the faster
     faster = 1 / line.ratio if turned else line.ratio
     one, end = _x(1, reach), _x(faster, reach)
-    colour = COLOURS["better" if faster >= 1 else "worse"]
+    colour = COLOURS["bad" if line.verdict == "NO" or (not line.wanted and faster < 1) else "good"]
     label = f"{line.what}, {line.mine} against {line.other}"
     yield f'<text x="{LEFT - 10}" y="{y + 13}" text-anchor="end">{escape(label)}</text>'
     yield f'<rect x="{min(one, end):.1f}" y="{y + 2}" width="{abs(end - one):.1f}" height="{ROW - 7}" fill="{colour}"/>'
     if line.wanted:
         bound = float(line.wanted.split()[1])
         yield f'<path d="M{_x(1 / bound if turned else bound, reach):.1f} {y + 1}v{ROW - 5}" stroke="black"/>'
-    beside = f'x="{end + 5:.1f}"' if faster >= 1 else f'x="{end - 5:.1f}" text-anchor="end"'
-    yield f'<text {beside} y="{y + 13}">{faster:.2f}×</text>'
+    yield f'<text x="{LEFT + WIDTH + 78}" y="{y + 13}" text-anchor="end">{faster:.2f}×</text>'

@@ -131,7 +131,7 @@ class Course:
 
     def busy(self) -> list[Line]:
         """The slowest hundredth of hits, in quiet and while others miss and write."""
-        told = "p99 of hits: 50 misses and a write a second beside"
+        told = "p99 beside 50 misses/s and a write/s"
         self._say(f"{self._database}: {told}")
         load, quiet, beside = Load(self._cached[OURS], LIST), [], []
         load.run(wrk.WARM_SECONDS)
@@ -143,7 +143,7 @@ class Course:
             missed.append(others.missed)
             wrote.append(others.wrote)
         values = [statistics.median(sample["p99"] for sample in each) for each in (beside, quiet)]
-        return [Line(self._database, told, OURS, values[0], "ms", "in quiet", values[1], "<= 3", samples)]
+        return [Line(self._database, told, "hits", values[0], "ms", "in quiet", values[1], "<= 3", samples)]
 
     def writes(self) -> list[Line]:
         """Change a title; write a post: two connections."""
