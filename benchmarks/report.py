@@ -38,7 +38,7 @@ class Line:
     @property
     def ratio(self) -> float | None:
         """How many times the other."""
-        return None if self.other_value is None else self.value / self.other_value
+        return None if not self.other_value else self.value / self.other_value
 
     @property
     def verdict(self) -> str:
