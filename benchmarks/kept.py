@@ -72,7 +72,7 @@ def lines(database: str, fresh: Fresh, pace: Pace, say: Callable[[str], None]) -
         writes = _in_turn(both, Kept.write, rounds, rounds // 10)
         starts = _in_turn(both, Kept.start, pace.rounds, 0)
     return [
-        _line(database, "change a title: p50", "ms", writes, "<= 1.2"),
+        _line(database, "PUT: p50", "ms", writes, "<= 1.2"),
         _line(database, "start to the first answer", "s", starts, "<= 1.2"),
     ]
 
