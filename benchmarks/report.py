@@ -37,7 +37,7 @@ class Line:
 
     @property
     def ratio(self) -> float | None:
-        """How many times the other."""
+        """How many times the other; None also where nothing of the other was answered in time."""
         return None if not self.other_value else self.value / self.other_value
 
     @property
@@ -46,7 +46,7 @@ class Line:
         if not self.wanted:
             return ""
         sign, *bounds = self.wanted.replace("(", "").replace(")", "").split()
-        measured = self.value if self.ratio is None else self.ratio
+        measured = self.value if self.other_value is None else self.ratio or 0.0
         met = [BOUNDS[sign](measured, float(bound)) for bound in bounds]
         return "yes" if met[0] else "least" if met[-1] else "NO"
 
