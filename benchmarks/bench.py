@@ -17,13 +17,16 @@ from pathlib import Path
 
 import orjson
 
-from benchmarks import chart, footprint, pages, report, wrk
-from benchmarks.databases import DATABASES
+from benchmarks import chart, footprint, kept, pages, report, writing, wrk
+from benchmarks.databases import DATABASES, LEASED
 from benchmarks.races import Course, Pace
 from benchmarks.report import Line
 
 RESULTS = Path(__file__).resolve().parent / "results"
-PARTS = ("lists", "writes", "logins", "pages", "footprint")
+RACES = ("lists", "hits", "busy", "writes", "logins")
+MODULES = {"writing": writing, "kept": kept, "pages": pages, "footprint": footprint}
+PARTS = (*RACES, *MODULES)
+OF_THE_DATABASE = {"lists", "logins", "pages", "footprint"}  # the mode of the cache does not touch them
 
 
 class Bench:
@@ -37,16 +40,17 @@ class Bench:
 
     def run(self, database: str) -> None:
         """Measure on one database."""
+        parts = [part for part in self._parts if database != LEASED or part not in OF_THE_DATABASE]
         with DATABASES[database]() as fresh:
-            races = [part for part in self._parts if hasattr(Course, part)]
+            races = [part for part in parts if part in RACES]
             if races:
                 with contextlib.ExitStack() as stack:
                     course = Course(stack, database, fresh, self._pace, self._note)
                     for part in races:
                         self._add(getattr(course, part)())
-            for name, module in (("pages", pages), ("footprint", footprint)):
-                if name in self._parts:
-                    self._add(module.lines(database, fresh, self._pace, self._note))
+            for part in parts:
+                if part in MODULES:
+                    self._add(MODULES[part].lines(database, fresh, self._pace, self._note))
 
     def _add(self, lines: list[Line]) -> None:
         self.lines += lines
@@ -75,7 +79,7 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench", description=__doc__.partition("\n")[0])
-    parser.add_argument("--seconds", type=int, default=3, help="of each contender's turn")
+    parser.add_argument("--seconds", type=int, default=2, help="of each contender's turn")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each contender; the median counts")
     parser.add_argument("--databases", default=",".join(DATABASES))
     parser.add_argument("--parts", default=",".join(PARTS))

@@ -48,4 +48,11 @@ def postgresql() -> Iterator[Fresh]:
         yield fresh
 
 
-DATABASES = {"SQLite": sqlite, "PostgreSQL": postgresql}
+LEASED = "PostgreSQL leased"
+DATABASES = {"SQLite": sqlite, "PostgreSQL": postgresql, LEASED: postgresql}
+MODES = {LEASED: {"CACHE_MODE": "leased", "CACHE_HOSTS": "one"}}
+
+
+def mode(database: str) -> dict[str, str]:
+    """How Broadsheet's cache learns what is current there, as settings."""
+    return MODES.get(database, {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from http.client import HTTPConnection, HTTPResponse
 from typing import Any
 
 import orjson
@@ -58,6 +59,16 @@ class Connection:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+
+def answer(port: int, path: str, headers: dict[str, str]) -> HTTPResponse:
+    """What a GET is answered with, headers and all."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", path, headers=headers)
+    found = connection.getresponse()
+    found.read()
+    connection.close()
+    return found
 
 
 def logged_in(port: int) -> tuple[int, str]:

@@ -20,7 +20,8 @@ BOUNDS = {">=": operator.ge, "<=": operator.le}
 class Line:
     """One figure, with another to compare it with where there is one.
 
-    :ivar wanted: `>= 2` of the ratio; of the figure itself where there is nothing to compare with.
+    :ivar wanted: `>= 2` of the ratio; of the figure itself where there is nothing to compare with. `>= 25 (8)`: 8 is
+        the least that will do.
     :ivar samples: what the figures were made of.
     """
 
@@ -36,17 +37,18 @@ class Line:
 
     @property
     def ratio(self) -> float | None:
-        """How many times the other."""
-        return None if self.other_value is None else self.value / self.other_value
+        """How many times the other; None also where nothing of the other was answered in time."""
+        return None if not self.other_value else self.value / self.other_value
 
     @property
     def verdict(self) -> str:
         """Whether it is as wanted; empty where nothing is."""
         if not self.wanted:
             return ""
-        sign, bound = self.wanted.split()
-        measured = self.value if self.ratio is None else self.ratio
-        return "yes" if BOUNDS[sign](measured, float(bound)) else "NO"
+        sign, *bounds = self.wanted.replace("(", "").replace(")", "").split()
+        measured = self.value if self.other_value is None else self.ratio or 0.0
+        met = [BOUNDS[sign](measured, float(bound)) for bound in bounds]
+        return "yes" if met[0] else "least" if met[-1] else "NO"
 
 
 def as_markdown(lines: list[Line]) -> str:

@@ -33,6 +33,19 @@ def uncached() -> Any:
     return app
 
 
+def plain() -> Any:
+    """Broadsheet without what its writes do for its caches and for others: no message, and in direct mode no wait.
+
+    Who measures takes the triggers away; then nothing is kept either.
+    """
+    _tie()
+    from app import create_app
+    from app.services import posts
+
+    posts.emit = lambda event: None
+    return create_app(os.environ)
+
+
 def bare() -> Any:
     """The answer in the file ANSWER, its headers as JSON in the first line, and nothing else: the most that any WSGI
     application can do on this server.
