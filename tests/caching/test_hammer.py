@@ -21,7 +21,7 @@ def hammer(request):
     with world(request.param, workers=1 if request.param == "leased" else 2) as made:
         seed = random.randrange(10**6)
         print(f"--seed {seed}")
-        yield Hammer(made, readers=2, seed=seed, longest_stop=0.5, fault_pause=0.6)
+        yield Hammer(made, readers=2, seed=seed, longest_stop=0.5, fault_pause=0.6, write_pause=0.1)
 
 
 def is_enough(counts, faults):

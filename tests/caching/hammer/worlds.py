@@ -105,7 +105,7 @@ class World:
         for server in self.servers:
             server.stop()
         for process in psutil.process_iter():  # agents, also such as hold no page yet
-            if any(word.startswith(f"{self.folder}/") for word in _words(process)):
+            if any(word.startswith(f"{self.folder}/") and word.endswith(".page") for word in _words(process)):
                 with contextlib.suppress(psutil.Error):
                     process.kill()
         self.redis.stop()
