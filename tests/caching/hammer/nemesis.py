@@ -14,6 +14,8 @@ import psutil
 
 from .worlds import Cluster, World
 
+CRASH_LOOP_SECONDS = 10.0
+
 
 class Nemesis(threading.Thread):
     """Does something to the world now and then, until `end()`. `log` is when, and what."""
@@ -23,6 +25,7 @@ class Nemesis(threading.Thread):
         self._world, self._random = world, random.Random(seed)
         self._pause, self._longest_stop = pause, longest_stop
         self._ended = threading.Event()
+        self._web_killed_at = 0.0
         self._failure: BaseException | None = None
         self.counts: Counter[str] = Counter()
         self.log: list[tuple[float, str]] = []
@@ -54,7 +57,7 @@ class Nemesis(threading.Thread):
     def _faults(self) -> dict[str, Callable[[], object]]:
         world = self._world
         faults: dict[str, Callable[[], object]] = {
-            "web killed": lambda: self._kill(world.workers()),
+            "web killed": self._kill_web,
             "web stopped": lambda: self._suspend(world.workers()),
             "redis stopped": lambda: self._suspend([psutil.Process(world.redis.pid)]),
             "redis flushed": world.redis.client.flushall,
@@ -71,6 +74,13 @@ class Nemesis(threading.Thread):
             faults["checkpoint"] = lambda: self._sqlite("PRAGMA wal_checkpoint(TRUNCATE)")
             faults["vacuum"] = lambda: self._sqlite("VACUUM")
         return faults
+
+    def _kill_web(self) -> bool:
+        """granian takes one that dies soon after it was started for one that cannot live, and ends."""
+        if time.monotonic() - self._web_killed_at < CRASH_LOOP_SECONDS:
+            return False
+        self._web_killed_at = time.monotonic()
+        return self._kill(self._world.workers())
 
     def _kill(self, processes: list[psutil.Process]) -> bool:
         if not processes:

@@ -91,6 +91,7 @@ class Hammer:
             said = [_end(client) for client in clients]
             words[OPEN] = 0
         assert not any(said), "\n".join(filter(None, said))
+        assert self.world.is_up(), "a server has ended"
         told = self._traces(nemesis.log if nemesis else [])
         return Result(self.world.name, lasted, nemesis is not None, board.totals(), faults, told)
 

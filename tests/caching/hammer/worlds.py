@@ -21,6 +21,8 @@ from .board import Board
 from .plan import Author
 from .rows import fill
 
+ALONE = "leased-one"
+WORLDS = ("sqlite", "postgresql", "leased", ALONE)
 AUTHORS = 3
 HOURS = 24.0
 
@@ -59,16 +61,16 @@ class Cluster:
 
 
 class World:
-    """One of WORLDS, with its rows, up and ready. `hosts` are the data folders of its hosts."""
+    """One of WORLDS, with its rows, up and ready. `hosts` are the data folders of its hosts, «leased» has two."""
 
     def __init__(self, name: str, folder: Path, workers: int = 2) -> None:
         self.name, self.folder = name, folder
-        self.is_leased = name == "leased"
+        self.is_leased, self.is_alone = name.startswith("leased"), name == ALONE
         self.board = Board.made(folder / "board")
         self.redis = Redis(folder=str(folder / "redis"))
         self.cluster = None if name == "sqlite" else Cluster(folder)
         self.database = self.cluster.url if self.cluster else f"sqlite:///{folder}/hammer.db"
-        self.hosts = [folder / name for name in ("a", "b")] if self.is_leased else [folder / "a"]
+        self.hosts = [folder / name for name in (("a", "b") if name == "leased" else ("a",))]
         self.authors: list[Author] = fill(self._environ(self.hosts[0]), AUTHORS, HOURS)
         with ThreadPoolExecutor(len(self.hosts)) as pool:
             self.servers = list(pool.map(lambda host: self._server(host, workers), self.hosts))
@@ -77,7 +79,8 @@ class World:
     @property
     def lease(self) -> float:
         """How many seconds a write beside the API may stay unseen."""
-        return (leased.LEASE_MANY_MS + leased.MARGIN_MS) / 1000 if self.is_leased else 0.0
+        lease = leased.LEASE_ONE_MS if self.is_alone else leased.LEASE_MANY_MS
+        return (lease + leased.MARGIN_MS) / 1000 if self.is_leased else 0.0
 
     def workers(self) -> list[psutil.Process]:
         """The servers' processes that answer."""
@@ -93,6 +96,10 @@ class World:
                 process = psutil.Process(memoryview(head).cast("q")[PID])
                 found += [process] if str(page) in _words(process) else []
         return found
+
+    def is_up(self) -> bool:
+        """Whether all servers are there."""
+        return all(server.popen.poll() is None for server in self.servers)
 
     def restart_redis(self) -> None:
         """Kill it; the next one begins with what it has saved some time ago."""
@@ -126,16 +133,13 @@ class World:
             "LOG_LEVEL": "ERROR",
             "PYTHONUNBUFFERED": "1",
             "CACHE_MODE": "leased" if self.is_leased else "direct",
-            "CACHE_HOSTS": "many",
+            "CACHE_HOSTS": "one" if self.is_alone else "many",
             "HAMMER_BOARD": str(self.folder / "board"),
             "GRANIAN_RESPAWN_INTERVAL": "0.5",
         }
 
     def _server(self, host: Path, workers: int) -> WebServer:
         return WebServer(self._environ(host), workers, 4, "tests.caching.hammer.unprotected:create_app")
-
-
-WORLDS = ("sqlite", "postgresql", "leased")
 
 
 @contextlib.contextmanager
