@@ -7,7 +7,7 @@ from pathlib import Path
 
 COUNTS = ("reads", "hits", "unmodified", "stale", "backwards", "faulty", "lost", "writes", "repeats", "beside")
 MOST_THINGS, MOST_CLIENTS = 64, 32
-(STOP, GO, OPEN) = range(3)  # OPEN: the protection is off
+(STOP, GO, OPEN, LATEST) = range(4)  # OPEN: the protection is off; LATEST: the thing last told of
 FLOORS = 8
 SEEN, ISSUED = FLOORS + MOST_THINGS, FLOORS + 2 * MOST_THINGS
 READY = FLOORS + 3 * MOST_THINGS
@@ -40,6 +40,7 @@ class Board:
     def answered(self, thing: int, version: int) -> None:
         """Somebody was told of that version: nobody is shown less from here on."""
         self.words[FLOORS + thing] = max(version, self.words[FLOORS + thing])
+        self.words[LATEST] = thing
 
     def counter(self, client: int) -> memoryview:
         """The words in which a client counts, in the order of COUNTS."""

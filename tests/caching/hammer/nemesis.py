@@ -15,6 +15,8 @@ import psutil
 from .worlds import Cluster, World
 
 CRASH_LOOP_SECONDS = 10.0
+FOLDED_SECONDS = 1.2  # an agent that stops for longer finds the moves folded by another host's
+STUTTERS = 10
 
 
 class Nemesis(threading.Thread):
@@ -65,7 +67,8 @@ class Nemesis(threading.Thread):
         }
         if world.is_leased:
             faults["agent killed"] = lambda: self._kill(world.agents())
-            faults["agent stopped"] = lambda: self._suspend(world.agents())
+            faults["agent stopped"] = lambda: self._suspend(world.agents(), FOLDED_SECONDS)
+            faults["agent stutters"] = lambda: [self._pause_briefly(world.agents()) for _ in range(STUTTERS)]
         if (cluster := world.cluster) is not None:
             faults["postgresql restarted"] = lambda: self._restart(cluster, "fast")
             faults["postgresql crashed"] = lambda: self._restart(cluster, "immediate")
@@ -89,7 +92,7 @@ class Nemesis(threading.Thread):
             self._random.choice(processes).kill()
         return True
 
-    def _suspend(self, processes: list[psutil.Process]) -> bool:
+    def _suspend(self, processes: list[psutil.Process], shortest: float = 0.1) -> bool:
         """Stop one for a while."""
         if not processes:
             return False
@@ -97,10 +100,21 @@ class Nemesis(threading.Thread):
             victim = self._random.choice(processes)
             victim.suspend()
             try:
-                self._ended.wait(self._random.uniform(0.1, self._longest_stop))
+                self._ended.wait(self._random.uniform(shortest, max(1.5 * shortest, self._longest_stop)))
             finally:
                 victim.resume()
         return True
+
+    def _pause_briefly(self, agents: list[psutil.Process]) -> None:
+        """Longer than a lease: who has not waited for that is found out by those who trust its page still."""
+        for agent in agents:
+            with contextlib.suppress(psutil.Error):
+                agent.suspend()
+        time.sleep(self._random.uniform(0.05, 0.1))
+        for agent in agents:
+            with contextlib.suppress(psutil.Error):
+                agent.resume()
+        time.sleep(0.05)
 
     def _restart(self, cluster: Cluster, mode: str) -> None:
         cluster.stop(mode)

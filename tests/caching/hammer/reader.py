@@ -6,10 +6,11 @@ import json
 import select
 import socket
 import time
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from .board import COUNTS, FLOORS, SEEN
+from .board import COUNTS, FLOORS, LATEST, SEEN
 from .plan import Author, Client, Plan
 
 READS, HITS, UNMODIFIED, STALE, BACKWARDS, FAULTY, LOST = range(7)
@@ -18,7 +19,7 @@ CONNECTIONS = 4  # to each server
 PATIENCE_SECONDS = 1.0
 KNOWN = 3000  # answers that are remembered by their ETag
 TRACED = 50
-HEAD, CONDITIONAL = 0.1, 0.3  # how many of the reads
+HEAD, CONDITIONAL, LATE = 0.1, 0.3, 0.5  # how many of the reads; late are those of what was written last
 
 
 @dataclass
@@ -32,11 +33,16 @@ class Question:
     others: int | None = None  # the thing of which the latest of all other rows is a version
     etag: str = ""
 
+    @property
+    def every(self) -> list[int]:
+        """The numbers of all things in it."""
+        return [*self.things.values(), *([] if self.others is None else [self.others])]
+
     def versions(self, body: bytes) -> dict[int, int]:
         """Thing -> its version; none is 0."""
         told: Any = json.loads(body)
         rows = told if isinstance(told, list) else told.get("items", [told])
-        found = dict.fromkeys(self.things.values(), 0)
+        found = dict.fromkeys(self.every, 0)
         if self.others is not None:
             found[self.others] = max((int(row[self.field]) for row in rows if row["id"] not in self.things), default=0)
         return found | {self.things[row["id"]]: int(row[self.field]) for row in rows if row["id"] in self.things}
@@ -109,6 +115,10 @@ class Reader(Client):
         super().__init__(plan, number)
         self.lines = [Line(port) for port in plan.ports for _ in range(CONNECTIONS)]
         self.questions = questions(plan)
+        self.about: dict[int, list[Question]] = defaultdict(list)
+        for question in self.questions:
+            for thing in question.every:
+                self.about[thing].append(question)
         self.known: dict[tuple[str, str], tuple[bytes, dict[int, int]]] = {}  # by path and ETag
         self.poll, self.by_file = select.epoll(), dict[int, Line]()
         self.look_at = 0.0
@@ -148,7 +158,8 @@ class Reader(Client):
 
     def ask(self, line: Line) -> None:
         """First note, then ask."""
-        line.question = question = self.random.choice(self.questions)
+        late = self.random.random() < LATE
+        line.question = question = self.random.choice(self.about[self.words[LATEST]] if late else self.questions)
         line.method = "HEAD" if self.random.random() < HEAD else "GET"
         line.etag = question.etag if self.random.random() < CONDITIONAL else ""
         words = [f"{line.method} {question.path} HTTP/1.1", f"Host: 127.0.0.1:{line.port}"]

@@ -110,6 +110,7 @@ class World:
 
     def close(self) -> None:
         for server in self.servers:
+            server.kill_group()  # granian would wait for a worker that has just begun and hears no signal
             server.stop()
         for process in psutil.process_iter():  # agents, also such as hold no page yet
             if any(word.startswith(f"{self.folder}/") and word.endswith(".page") for word in _words(process)):

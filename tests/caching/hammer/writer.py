@@ -155,7 +155,7 @@ class Writer(Client):
         try:
             with socket.create_connection(("127.0.0.1", self.random.choice(self.plan.ports)), 1) as line:
                 line.sendall((head + content).encode())
-                time.sleep(self.random.uniform(0, 0.02))
+                time.sleep(self.random.uniform(0, 0.01))
         except OSError:
             self.counter[LOST] += 1
 
