@@ -28,6 +28,7 @@ class Writer(Client):
         self.author: Author = plan.authors[number]
         self.lines: dict[int, http.client.HTTPConnection] = {}
         self.database: Any = None
+        self.latest = 0  # of the other todos
         self.manners = (
             self.put,
             self.put,
@@ -66,7 +67,8 @@ class Writer(Client):
         self.write(thing, "PUT", path, "title", version)
 
     def replay(self) -> None:
-        """Hang up on a POST, and repeat it under its key until it is answered; the one before is deleted then."""
+        """Hang up on a POST, and repeat it under its key until it is answered."""
+        self.tidy()
         thing, path = self.author.thing + 2, "/api/v2/todos"
         version, key = self.board.issue(thing), {"Idempotency-Key": uuid.uuid4().hex}
         if self.random.random() < 0.7:
@@ -77,15 +79,15 @@ class Writer(Client):
             if status == 201:
                 self.board.answered(thing, version)
                 self.counter[WRITES] += 1
-                self.tidy(told["id"])
+                self.latest = told["id"]
                 return
             time.sleep(0.02)
 
-    def tidy(self, latest: int) -> None:
+    def tidy(self) -> None:
         """Delete all but the one that counts up and the latest: the list shall stay one page."""
         status, told = self.ask("GET", "/api/v2/todos?limit=50", None, {})
         for row in told["items"] if status == 200 else ():
-            if row["id"] not in (latest, self.author.todo_id):
+            if row["id"] not in (self.latest, self.author.todo_id):
                 self.ask("DELETE", f"/api/v2/todos/{row['id']}", None, {})
 
     def beside(self) -> None:
