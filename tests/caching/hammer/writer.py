@@ -28,7 +28,6 @@ class Writer(Client):
         self.author: Author = plan.authors[number]
         self.lines: dict[int, http.client.HTTPConnection] = {}
         self.database: Any = None
-        self.latest = 0  # of the other todos
         self.manners = (
             self.put,
             self.put,
@@ -75,20 +74,19 @@ class Writer(Client):
             self.hang_up("POST", path, {"task": str(version)}, key)
         self.counter[REPEATS] += 1
         for _ in range(TRIES):
-            status, told = self.ask("POST", path, {"task": str(version)}, key)
+            status, _ = self.ask("POST", path, {"task": str(version)}, key)
             if status == 201:
                 self.board.answered(thing, version)
                 self.counter[WRITES] += 1
-                self.latest = told["id"]
                 return
             time.sleep(0.02)
 
     def tidy(self) -> None:
         """Delete all but the one that counts up and the latest: the list shall stay one page."""
         status, told = self.ask("GET", "/api/v2/todos?limit=50", None, {})
-        for row in told["items"] if status == 200 else ():
-            if row["id"] not in (self.latest, self.author.todo_id):
-                self.ask("DELETE", f"/api/v2/todos/{row['id']}", None, {})
+        others = {row["id"] for row in told["items"]} - {self.author.todo_id} if status == 200 else set()
+        for id in sorted(others)[:-1]:
+            self.ask("DELETE", f"/api/v2/todos/{id}", None, {})
 
     def beside(self) -> None:
         """In SQL, past the API: who does so is waited for by nobody, so he himself waits."""
