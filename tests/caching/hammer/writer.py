@@ -16,7 +16,7 @@ from .plan import Author, Client, Plan
 FAULTY, LOST, WRITES, REPEATS, BESIDE = range(5, 10)
 assert COUNTS[5:10] == ("faulty", "lost", "writes", "repeats", "beside")
 PATIENCE_SECONDS = 5.0
-TRIES = 200
+TRIES = 1000
 DONE = (200, 201, 204, 404, 409)  # 404: deleted already, 409: the first under that key is not done
 
 
@@ -79,7 +79,7 @@ class Writer(Client):
                 self.board.answered(thing, version)
                 self.counter[WRITES] += 1
                 return
-            time.sleep(0.02)
+            time.sleep(0.004)  # soon after its commit there are pages that do not show it
 
     def tidy(self) -> None:
         """Delete all but the one that counts up and the latest: the list shall stay one page."""
