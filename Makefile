@@ -8,7 +8,7 @@ LOCK := $(BIN)uv pip compile pyproject.toml --universal --python-version 3.11 --
 # More workers than cores: much of the suite waits for real processes.
 SUITE := $(BIN)python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help run test contract explore coverage check fmt lock chromium nginx demo bench
+.PHONY: help run test contract explore hammer coverage check fmt lock chromium nginx demo bench
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
@@ -38,6 +38,10 @@ contract: .venv/contract.stamp .venv/npm.stamp  ## what others' programs find in
 
 explore: .venv/test.stamp  ## every interleaving of the cache's protocol in its large configurations, some minutes
 	@exec $(BIN)python -m tests.caching.explorer
+
+MINUTES ?= 30
+hammer: .venv/test.stamp  ## readers, writers and faults against the cache for MINUTES=30: nothing may be stale
+	@exec $(BIN)python -m tests.caching.hammer --minutes $(MINUTES)
 
 coverage: chromium nginx .venv/contract.stamp .venv/npm.stamp  ## branch coverage of both runs together
 	TEST_DATABASE=sqlite $(SUITE) --cov --cov-branch --cov-report=
