@@ -113,7 +113,11 @@ def _outbox(production: bool) -> Iterator[Any]:
     yield OK, f"{counts['waiting']} waiting", ""
     todo = "mend last_error's cause, then flask --app run outbox replay"
     yield counts["dead"] and (WARN, f"{counts['dead']} dead", todo)
-    yield late > 60 and (WARN, f"the oldest for {late:.0f} s", "see that flask --app run outbox relay and a worker run")
+    yield late > outbox.LATE_SECONDS and (
+        WARN,
+        f"the oldest for {late:.0f} s",
+        "see that flask --app run outbox relay and a worker run",
+    )
 
 
 def _mail(production: bool) -> Iterator[Any]:
