@@ -8,7 +8,7 @@ LOCK := $(BIN)uv pip compile pyproject.toml --universal --python-version 3.11 --
 # More workers than cores: much of the suite waits for real processes.
 SUITE := $(BIN)python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help run test contract explore coverage check fmt lock chromium nginx demo bench
+.PHONY: help run test contract explore drills coverage check fmt lock chromium nginx demo bench
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
@@ -38,6 +38,12 @@ contract: .venv/contract.stamp .venv/npm.stamp  ## what others' programs find in
 
 explore: .venv/test.stamp  ## every interleaving of the cache's protocol in its large configurations, some minutes
 	@exec $(BIN)python -m tests.caching.explorer
+
+drills: .venv/test.stamp  ## break what delivers, at full length, on each database: a JSON line for each fault
+	@status=0; export DRILLS=full; \
+	TEST_DATABASE=sqlite $(BIN)python -m pytest -s tests/drills || status=1; \
+	TEST_DATABASE=postgresql $(BIN)python -m pytest -s tests/drills || status=1; \
+	exit $$status
 
 coverage: chromium nginx .venv/contract.stamp .venv/npm.stamp  ## branch coverage of both runs together
 	TEST_DATABASE=sqlite $(SUITE) --cov --cov-branch --cov-report=

@@ -46,8 +46,8 @@ ONCE = (
     *("system/test_docs_commands.py", "system/test_docs_guide.py", "system/test_run.py", "system/test_tour.py"),
 )
 # The files that take longest begin, so that no worker is left alone with one at the end.
-LONGEST = ("system/test_run.py", "caching/test_oracle.py", "caching/test_canaries.py", "browser/test_docs.py",
-           "system/test_demo.py", "tasks/test_notifications.py", "api/v2/test_list_cost.py",
+LONGEST = ("system/test_run.py", "drills/test_delivery.py", "caching/test_oracle.py", "caching/test_canaries.py",
+           "browser/test_docs.py", "system/test_demo.py", "tasks/test_notifications.py", "api/v2/test_list_cost.py",
            "contract/test_schemathesis.py", "contract/test_typescript.py", "caching/test_principals.py",
            "hardening/test_input.py", "system/test_docs_commands.py", "system/test_tour.py",
            "system/test_docs_guide.py", "caching/test_cost.py")  # fmt: skip

@@ -91,6 +91,7 @@ CANNOT = {
     "make check": "mypy alone takes longer from nothing than this file may; `make test` begins with it",
     "make test": MINUTES,
     "make contract": MINUTES,
+    "make drills": MINUTES,
     "make coverage": MINUTES,
     "make lock": "asks a package index, whose answer differs from day to day",
     "make demo": "takes 40 s: tests/system/test_demo.py runs it for two",
