@@ -8,7 +8,7 @@ LOCK := $(BIN)uv pip compile pyproject.toml --universal --python-version 3.11 --
 # More workers than cores: much of the suite waits for real processes.
 SUITE := $(BIN)python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help run test contract explore hammer coverage check fmt lock chromium nginx demo bench
+.PHONY: help run test contract explore hammer drills coverage check fmt lock chromium nginx demo bench
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
@@ -42,6 +42,12 @@ explore: .venv/test.stamp  ## every interleaving of the cache's protocol in its 
 MINUTES ?= 30
 hammer: .venv/test.stamp  ## readers, writers and faults against the cache for MINUTES=30: nothing may be stale
 	@exec $(BIN)python -m tests.caching.hammer --minutes $(MINUTES)
+
+drills: .venv/test.stamp  ## break what delivers, at full length, on each database: a JSON line for each fault
+	@status=0; export DRILLS=full; \
+	TEST_DATABASE=sqlite $(BIN)python -m pytest -s tests/drills || status=1; \
+	TEST_DATABASE=postgresql $(BIN)python -m pytest -s tests/drills || status=1; \
+	exit $$status
 
 coverage: chromium nginx .venv/contract.stamp .venv/npm.stamp  ## branch coverage of both runs together
 	TEST_DATABASE=sqlite $(SUITE) --cov --cov-branch --cov-report=

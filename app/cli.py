@@ -21,7 +21,7 @@ from app.caching import cache, inspection, triggers
 from app.errors import Problem
 from app.extensions import db
 from app.models.base import now
-from app.schemas.base import Schema, Text
+from app.schemas.base import BIGGEST_ID, Schema, Text
 from app.services import imports, outbox, posts, users
 from app.services.atomic import atomic
 from app.services.manuscripts import Unfit
@@ -195,15 +195,40 @@ def run_relay() -> None:
 
 @outbox_group.command("status")
 def outbox_status() -> None:
-    """How many messages wait, are done, are given up."""
+    """How many messages wait, are done, are given up, and for how long the oldest waits."""
     for state, count in outbox.counts().items():
         click.echo(f"{state:8} {count}")
+    click.echo(f"{'oldest':8} {outbox.oldest_seconds():.0f} s")
+
+
+@outbox_group.command("dead")
+def list_dead() -> None:
+    """What was given up: id, event, subscriber, attempts, and what went wrong last."""
+    place = None
+    while page := outbox.listed("dead", 100, place, False):
+        for message in page.items:
+            said = (message.last_error or "its worker died").replace("\n", " ")
+            click.echo(f"{message.id} {message.event} {message.subscriber} {message.attempts} {said}")
+        if page.next is None:
+            break
+        place = page.next["cursor"]
 
 
 @outbox_group.command("replay")
-def replay_outbox() -> None:
-    """Try anew what was given up, once its cause is mended."""
-    click.echo(f"{outbox.replay()} messages begin anew")
+@click.argument("ids", nargs=-1, type=click.IntRange(1, BIGGEST_ID))
+def replay_outbox(ids: tuple[int, ...]) -> None:
+    """Try anew what was given up, once its cause is mended: these, or all."""
+    click.echo(f"{sum(outbox.replay(id) for id in ids or (None,))} messages begin anew")
+
+
+@outbox_group.command("discard")
+@click.argument("ids", nargs=-1, type=click.IntRange(1, BIGGEST_ID))
+@click.option("--all", "everything", is_flag=True, help="Whatever was given up.")
+def discard_outbox(ids: tuple[int, ...], everything: bool) -> None:
+    """Delete what was given up: nobody will hear of it."""
+    if bool(ids) == everything:
+        raise click.UsageError("Which? Give ids, or --all.")
+    click.echo(f"{sum(outbox.discard(id) for id in ids or (None,))} messages are discarded")
 
 
 @posts_group.command("restore")

@@ -23,7 +23,6 @@ from sqlalchemy import inspect, text
 
 from app.caching import triggers
 from app.extensions import celery, db
-from app.models.base import now
 from app.services import mail, outbox
 
 OK, WARN, BAD = range(3)
@@ -110,11 +109,15 @@ def _worker(production: bool) -> Iterator[Any]:
 
 
 def _outbox(production: bool) -> Iterator[Any]:
-    counts, late = outbox.counts(), (now() - (outbox.oldest() or now())).total_seconds()
+    counts, late = outbox.counts(), outbox.oldest_seconds()
     yield OK, f"{counts['waiting']} waiting", ""
     todo = "mend last_error's cause, then flask --app run outbox replay"
     yield counts["dead"] and (WARN, f"{counts['dead']} dead", todo)
-    yield late > 60 and (WARN, f"the oldest for {late:.0f} s", "see that flask --app run outbox relay and a worker run")
+    yield late > outbox.LATE_SECONDS and (
+        WARN,
+        f"the oldest for {late:.0f} s",
+        "see that flask --app run outbox relay and a worker run",
+    )
 
 
 def _mail(production: bool) -> Iterator[Any]:

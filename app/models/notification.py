@@ -12,11 +12,12 @@ from app.models.base import Id, Timestamp, now
 from app.models.post import Post
 
 INBOX = text("channel = 'inbox'")
+BY_SOMEBODY = text("actor_id IS NOT NULL")
 UNREAD = text("channel = 'inbox' AND read_at IS NULL")
 
 
 class Notification(Model):
-    """A row of the inbox, or a mail. `sent_at` is when the mail server took it."""
+    """A row of the inbox, or a mail. `actor_id`: who did it; `sent_at` is when the mail server took it."""
 
     __tablename__ = "notifications"
     __table_args__ = (
@@ -24,6 +25,7 @@ class Notification(Model):
         CheckConstraint("channel IN ('inbox', 'mail')", name="channel"),
         Index("ix_notifications_inbox", "user_id", "id", sqlite_where=INBOX, postgresql_where=INBOX),
         Index("ix_notifications_unread", "user_id", "id", sqlite_where=UNREAD, postgresql_where=UNREAD),
+        Index("ix_notifications_actor_id", "actor_id", sqlite_where=BY_SOMEBODY, postgresql_where=BY_SOMEBODY),
         {"sqlite_autoincrement": True},
     )
 
@@ -33,6 +35,7 @@ class Notification(Model):
     channel: Mapped[str] = mapped_column(String(10))
     kind: Mapped[str] = mapped_column(String(40))
     post_id: Mapped[int | None] = mapped_column(Id, ForeignKey("posts.id", ondelete="CASCADE"), index=True)
+    actor_id: Mapped[int | None] = mapped_column(Id, ForeignKey("users.id", ondelete="SET NULL"))
     created_at: Mapped[datetime] = mapped_column(Timestamp, default=now)
     read_at: Mapped[datetime | None] = mapped_column(Timestamp)
     sent_at: Mapped[datetime | None] = mapped_column(Timestamp)

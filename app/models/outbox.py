@@ -12,6 +12,7 @@ from app.extensions import Model
 from app.models.base import Id, Timestamp, now
 
 WAITING = text("done_at IS NULL AND dead_at IS NULL")
+DEAD = text("dead_at IS NOT NULL")
 
 
 class OutboxMessage(Model):
@@ -24,6 +25,8 @@ class OutboxMessage(Model):
     __tablename__ = "outbox"
     __table_args__ = (
         Index("ix_outbox_waiting", "next_attempt_at", sqlite_where=WAITING, postgresql_where=WAITING),
+        Index("ix_outbox_oldest", "created_at", sqlite_where=WAITING, postgresql_where=WAITING),
+        Index("ix_outbox_dead", "id", sqlite_where=DEAD, postgresql_where=DEAD),
         {"sqlite_autoincrement": True},
     )
 

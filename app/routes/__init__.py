@@ -17,6 +17,7 @@ from app.routes.v2 import auth as auth_v2
 from app.routes.v2 import cache as cache_v2
 from app.routes.v2 import me as me_v2
 from app.routes.v2 import notifications as notifications_v2
+from app.routes.v2 import outbox as outbox_v2
 from app.routes.v2 import posts as posts_v2
 from app.routes.v2 import stats as stats_v2
 from app.routes.v2 import tags as tags_v2
@@ -38,6 +39,7 @@ V2 = (
     stats_v2,
     admin_v2,
     cache_v2,
+    outbox_v2,
 )
 # Each with the schema of its errors and the end of its operations' ids.
 NAMESPACES: tuple[tuple[Namespace, type[Schema], str], ...] = (

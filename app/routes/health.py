@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from app.caching import triggers
 from app.extensions import celery, db
+from app.services import outbox
 
 TIMEOUT_SECONDS = 1
 
@@ -26,8 +27,9 @@ def live() -> Response:
 
 
 def ready() -> tuple[Response, int]:
-    """Each part by its name. Without the database nothing works: 503. Without cache or broker it is slower."""
-    parts = {"database": _state(_database), "cache": _state(_cache), "broker": _state(_broker)}
+    """Each part by its name. Without the database nothing works: 503. Without another it is slower or late."""
+    checks = {"database": _database, "cache": _cache, "broker": _broker, "delivery": _delivery}
+    parts = {name: _state(check) for name, check in checks.items()}
     if parts["database"] == "down":
         return _uncached({"status": "down", "parts": parts}), 503
     status = "ok" if all(state == "ok" for state in parts.values()) else "degraded"
@@ -62,6 +64,11 @@ def _broker() -> str:
     with celery.connection_for_write(connect_timeout=TIMEOUT_SECONDS) as connection:
         connection.ensure_connection(max_retries=0, timeout=TIMEOUT_SECONDS)
     return "ok"
+
+
+def _delivery() -> str:
+    """Relay and workers may be up and do nothing: the age of what waits tells."""
+    return "ok" if outbox.oldest_seconds() <= outbox.LATE_SECONDS else "late"
 
 
 def _uncached(content: dict[str, object]) -> Response:

@@ -12,7 +12,6 @@ from flask import Flask, Response, current_app, request
 
 from app import metrics as counters
 from app.errors import NotFound, Unauthorized, Unavailable
-from app.models.base import now
 from app.services import outbox
 
 if TYPE_CHECKING:
@@ -37,9 +36,8 @@ class Outbox:
         for state, number in outbox.counts().items():
             messages.add_metric([state], number)
         yield messages
-        oldest = outbox.oldest()
-        age = (now() - oldest).total_seconds() if oldest else 0
-        yield GaugeMetricFamily("broadsheet_outbox_oldest_seconds", "Age of the oldest that waits.", value=age)
+        waits = "Age of the oldest that waits."
+        yield GaugeMetricFamily("broadsheet_outbox_oldest_seconds", waits, value=outbox.oldest_seconds())
 
 
 def metrics() -> Response:

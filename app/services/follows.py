@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import uuid
+
 from sqlalchemy import ColumnElement, delete, func, select
 
 from app.errors import Conflict
+from app.events import UserFollowed, emit
 from app.extensions import db
 from app.models import Follow, User
 from app.services import users
@@ -25,6 +28,12 @@ def follow(actor: User, user_id: int) -> None:
         users.hold(user_id)
         if db.session.scalar(select(Follow.id).where(_pair(actor.id, user_id))) is None:
             db.session.add(Follow(follower_id=actor.id, followed_id=user_id))
+            emit(UserFollowed(actor.id, user_id), event_id=_event_id(actor.id, user_id))
+
+
+def _event_id(follower_id: int, followed_id: int) -> str:
+    """The same whenever one follows the other: who leaves and comes back again and again is told of once."""
+    return uuid.uuid5(uuid.NAMESPACE_OID, f"follow {follower_id} {followed_id}").hex
 
 
 def unfollow(actor: User, user_id: int) -> None:

@@ -2,50 +2,84 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, Select, func, select, update
+from sqlalchemy import ColumnElement, CursorResult, Select, func, inspect, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import selectinload
 
 from app.errors import NotFound
-from app.events import Notified, emit
+from app.events import FollowersDue, Notified, emit
 from app.extensions import db
 from app.models import Follow, Notification, Post, User
 from app.models.base import now
-from app.services import mail
+from app.services import letters, mail
 from app.services.atomic import atomic, end_read
 from app.services.page import Page, Place
 from app.services.posts import LIVE
 
-POST_PUBLISHED = "post_published"
-NEW_POST = "new_post"
-SUBJECTS = {POST_PUBLISHED: "Your post is published: {title}", NEW_POST: "A new post: {title}"}
-TEXTS = {
-    POST_PUBLISHED: "Hello {name},\n\nyour post «{title}» is published.\n",
-    NEW_POST: "Hello {name},\n\n{author} has published «{title}».\n",
-}
-
+AT_ONCE = 1000  # followers told in one transaction: SQLite has one writer, which must not be kept waiting
+POST_PUBLISHED, NEW_POST, POST_DELETED = "post_published", "new_post", "post_deleted"
+WELCOME, NEW_FOLLOWER, PASSWORD_CHANGED = "welcome", "new_follower", "password_changed"
+ONLY_INBOX = {NEW_FOLLOWER}
+SECURITY = {PASSWORD_CHANGED}  # no setting and no shut account keeps such a mail back
+OF_LIVE_POSTS = {POST_PUBLISHED, NEW_POST}
 LISTENING = (User.deleted_at.is_(None), User.disabled_at.is_(None))
 
 
 def notify_author(event_id: str, post_id: int) -> None:
     """Tell a post's author that it is published."""
-    author = select(User).join(Post, Post.user_id == User.id).where(Post.id == post_id)
-    _tell(event_id, author, POST_PUBLISHED, post_id)
+    _tell(event_id, _author(post_id), POST_PUBLISHED, post_id=post_id)
 
 
 def notify_admins(event_id: str, post_id: int) -> None:
     """Tell the admins, but for the author himself, of a new post."""
     author_id = select(Post.user_id).where(Post.id == post_id).scalar_subquery()
-    _tell(event_id, select(User).where(User.role == "admin", User.id != author_id), NEW_POST, post_id)
+    _tell(event_id, select(User).where(User.role == "admin", User.id != author_id), NEW_POST, post_id=post_id)
 
 
 def notify_followers(event_id: str, post_id: int) -> None:
-    """Tell those who follow a post's author that it is published."""
-    followers = select(User).join(Follow, Follow.follower_id == User.id).join(Post, Post.user_id == Follow.followed_id)
-    _tell(event_id, followers.where(Post.id == post_id), NEW_POST, post_id)
+    """Tell those who follow a post's author that it is published; where they are many, by a message for every AT_ONCE.
+
+    Each of those is a transaction with attempts of its own: whatever dies, what was written stays written.
+    """
+    rank = func.row_number().over(order_by=Follow.id)
+    ranked = _follows(post_id).with_only_columns(Follow.id, rank.label("rank")).subquery()
+    firsts = list(db.session.scalars(select(ranked.c.id).where(ranked.c.rank % AT_ONCE == 1).order_by(ranked.c.id)))
+    if len(firsts) == 1:
+        notify_some_followers(event_id, post_id, firsts[0])
+    elif firsts:
+        with atomic():
+            emit(*(FollowersDue(post_id, first) for first in firsts), event_id=event_id)
+
+
+def notify_some_followers(event_id: str, post_id: int, first_follow_id: int) -> None:
+    """Tell AT_ONCE of those who follow a post's author, from this follow on."""
+    some = _follows(post_id).where(Follow.id >= first_follow_id).order_by(Follow.id).limit(AT_ONCE)
+    ids = some.with_only_columns(Follow.follower_id).subquery()
+    _tell(event_id, select(User).where(User.id.in_(select(ids.c.follower_id))), NEW_POST, post_id=post_id)
+
+
+def notify_author_of_deletion(event_id: str, post_id: int) -> None:
+    """Tell a post's author that an admin has deleted it."""
+    _tell(event_id, _author(post_id), POST_DELETED, post_id=post_id)
+
+
+def welcome(event_id: str, user_id: int) -> None:
+    """Greet who has registered."""
+    _tell(event_id, select(User).where(User.id == user_id), WELCOME)
+
+
+def notify_followed(event_id: str, follower_id: int, followed_id: int) -> None:
+    """Tell a user who follows him now."""
+    _tell(event_id, select(User).where(User.id == followed_id), NEW_FOLLOWER, actor_id=follower_id)
+
+
+def notify_of_password(event_id: str, user_id: int) -> None:
+    """Warn a user that his account has another password."""
+    _tell(event_id, select(User).where(User.id == user_id), PASSWORD_CHANGED)
 
 
 def inbox(actor: User, limit: int, cursor: Place | None, total: bool, unread: bool | None) -> Page:
@@ -102,17 +136,18 @@ def send_mail(event_id: str, notification_id: int) -> None:
     found = db.session.execute(
         select(Notification, User, Post)
         .join(User, User.id == Notification.user_id)
-        .join(Post, Post.id == Notification.post_id)
-        .where(Notification.id == notification_id, Notification.sent_at.is_(None), *LISTENING, LIVE)
+        .outerjoin(Post, Post.id == Notification.post_id)
+        .where(Notification.id == notification_id, Notification.sent_at.is_(None), User.deleted_at.is_(None))
+        .where(LISTENING[1] | Notification.kind.in_(SECURITY), LIVE | Notification.kind.not_in(OF_LIVE_POSTS))
     ).one_or_none()
     if found is None:
         return
     notification, user, post = found
     if not (address := user.email):
         return
-    author = db.session.get(User, post.user_id)
-    words = {"name": user.username, "title": post.title, "author": author.username if author else ""}
-    subject, text = (table[notification.kind].format(**words) for table in (SUBJECTS, TEXTS))
+    author = db.session.get(User, post.user_id) if post else None
+    words = {"name": user.username, "title": post.title if post else "", "author": author.username if author else ""}
+    subject, text = (said.format(**words) for said in letters.WORDS[notification.kind])
     key = f"{notification_id}.{notification.event_id}"
     end_read()  # no transaction stays open while the mail server thinks
     mail.send(address, subject, text, key)
@@ -124,19 +159,40 @@ def _inbox_of(actor: User) -> ColumnElement[bool]:
     return (Notification.user_id == actor.id) & (Notification.channel == "inbox")
 
 
-def _tell(event_id: str, recipients: Select[User], kind: str, post_id: int) -> None:
-    """Write an inbox row and, for who has an address, a mail that is due; once for each (event, user, channel)."""
+def _author(post_id: int) -> Select[Any]:
+    return select(User).where(User.id == select(Post.user_id).where(Post.id == post_id).scalar_subquery())
+
+
+def _follows(post_id: int) -> Select[Any]:
+    """The follows of a post's author."""
+    return select(Follow).where(Follow.followed_id == select(Post.user_id).where(Post.id == post_id).scalar_subquery())
+
+
+def _tell(event_id: str, recipients: Select[Any], kind: str, **about: int) -> None:
+    """Write inbox rows and, for those with an address, mails that are due; once for each (event, user, channel).
+
+    Four statements, however many are told.
+    """
+    mailed = recipients.where(User.email != "")
+    if kind not in SECURITY:
+        recipients, mailed = (users.where(*LISTENING) for users in (recipients, mailed))
     with atomic():
-        for user in db.session.scalars(recipients.where(*LISTENING)).all():
-            _claim(event_id, user.id, "inbox", kind, post_id)
-            if user.email and (mail_id := _claim(event_id, user.id, "mail", kind, post_id)):
-                emit(Notified(mail_id))
+        _claim(event_id, recipients, "inbox", kind, **about)
+        if kind not in ONLY_INBOX:
+            emit(*map(Notified, _claim(event_id, mailed, "mail", kind, **about)), event_id=event_id)
 
 
-def _claim(event_id: str, user_id: int, channel: str, kind: str, post_id: int) -> int | None:
-    """The id of the new row, or None when an earlier run wrote it."""
+def _claim(
+    event_id: str, users: Select[Any], channel: str, kind: str, post_id: int | None = None, actor_id: int | None = None
+) -> Sequence[int]:
+    """The ids of the new rows; those that an earlier run wrote are not among them."""
     insert = postgresql_insert if db.session.get_bind().dialect.name == "postgresql" else sqlite_insert
-    values = {"event_id": event_id, "user_id": user_id, "channel": channel, "kind": kind, "post_id": post_id}
-    statement = insert(Notification).values(**values).on_conflict_do_nothing().returning(Notification.id)
-    id: int | None = db.session.scalar(statement)
-    return id
+    values = {"event_id": event_id, "channel": channel, "kind": kind, "post_id": post_id, "actor_id": actor_id}
+    fixed = {
+        name: literal(value, inspect(Notification).columns[name].type)
+        for name, value in (values | {"created_at": now()}).items()
+    }
+    # In one order: two who tell the same users wait for each other once, and not in a circle.
+    rows = users.with_only_columns(User.id, *fixed.values()).order_by(User.id)
+    told = insert(Notification).from_select(["user_id", *fixed], rows).on_conflict_do_nothing()
+    return db.session.scalars(told.returning(Notification.id)).all()

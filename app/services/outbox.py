@@ -5,20 +5,29 @@ from __future__ import annotations
 import logging
 import random
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import CursorResult, func, select, update
+from sqlalchemy import ColumnElement, CursorResult, delete, func, select, update
 
+from app.errors import NotFound
 from app.extensions import db
 from app.models import OutboxMessage
 from app.models.base import now
 from app.services.atomic import atomic, end_read
+from app.services.page import Page, Place
 
 LEASE = timedelta(seconds=60)  # after this a published message that is not done is published again
 PAUSES = (2, 4, 8, 30, 60, 600, 3600)  # seconds after each failed attempt; 71 minutes in all
+LATE_SECONDS = 60  # who has waited for longer waits for a part that is down, or for a relay or worker that hangs
 ATTEMPTS = len(PAUSES) + 1
 WAITING = (OutboxMessage.done_at.is_(None), OutboxMessage.dead_at.is_(None))
+DEAD = OutboxMessage.dead_at.is_not(None)
+STATES: dict[str, tuple[ColumnElement[bool], ...]] = {
+    "waiting": WAITING,
+    "done": (OutboxMessage.done_at.is_not(None),),
+    "dead": (DEAD,),
+}
 
 log = logging.getLogger(__name__)
 
@@ -112,27 +121,52 @@ def _give_up(message: OutboxMessage) -> None:
     log.error("message %s is given up: %s for %s", message.id, message.event, message.subscriber)
 
 
-def replay() -> int:
-    """Let all that was given up begin anew, at once; say how many. What was sent already is not sent again."""
+def replay(message_id: int | None = None) -> int:
+    """Let what was given up begin anew, one or all, at once; how many. What was sent already is not sent again.
+
+    :raises NotFound: this one was not given up.
+    """
     again = {"dead_at": None, "attempts": 0, "next_attempt_at": now()}
+    return _of_the_dead(update(OutboxMessage).values(**again), message_id, "begin anew")
+
+
+def discard(message_id: int | None = None) -> int:
+    """Delete what was given up, one or all: nobody will hear of it any more; how many.
+
+    :raises NotFound: this one was not given up.
+    """
+    return _of_the_dead(delete(OutboxMessage), message_id, "are discarded")
+
+
+def _of_the_dead(change: Any, message_id: int | None, what: str) -> int:
     with atomic():
-        dead = db.session.execute(update(OutboxMessage).where(OutboxMessage.dead_at.is_not(None)).values(**again))
-    return cast("CursorResult[Any]", dead).rowcount
+        chosen = change.where(DEAD) if message_id is None else change.where(DEAD, OutboxMessage.id == message_id)
+        result = db.session.execute(chosen.execution_options(synchronize_session=False))
+        changed = cast("CursorResult[Any]", result).rowcount
+        if message_id is not None and not changed:
+            raise NotFound("No message of this id was given up")
+    log.warning("%s messages that were given up %s", changed, what)
+    return changed
 
 
-def oldest() -> datetime | None:
-    """Since when the longest waits; None when nobody does."""
-    return db.session.scalar(select(func.min(OutboxMessage.created_at)).where(*WAITING))
+def listed(state: str, limit: int, cursor: Place | None, total: bool) -> Page:
+    """The messages in one of STATES, the oldest first: one statement, and one for the total."""
+    rows = select(OutboxMessage).where(*STATES[state])
+    return Page.placed(rows, [(OutboxMessage.id, False)], limit=limit, cursor=cursor, total=total, sort=state)
+
+
+def oldest_seconds() -> float:
+    """For how long the one that waits longest has been waiting; 0 when nobody does.
+
+    Whether relay and workers live is told by this alone: one may be up and do nothing.
+    """
+    oldest = db.session.scalar(select(func.min(OutboxMessage.created_at)).where(*WAITING))
+    return (now() - oldest).total_seconds() if oldest else 0.0
 
 
 def counts() -> dict[str, int]:
     """How many messages wait, are done and are given up."""
-    states = {
-        "waiting": WAITING,
-        "done": (OutboxMessage.done_at.is_not(None),),
-        "dead": (OutboxMessage.dead_at.is_not(None),),
-    }
     return {
         state: db.session.scalar(select(func.count()).select_from(OutboxMessage).where(*conditions)) or 0
-        for state, conditions in states.items()
+        for state, conditions in STATES.items()
     }

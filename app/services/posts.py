@@ -12,7 +12,7 @@ from sqlalchemy.orm import joinedload, selectinload
 
 from app import policies
 from app.errors import Forbidden, NotFound
-from app.events import PostPublished, emit
+from app.events import PostDeletedByAdmin, PostPublished, emit
 from app.extensions import db
 from app.models import Post, PostAlias, PostTag, User
 from app.models.base import now
@@ -130,6 +130,8 @@ def delete(actor: User, post_id: int, check: Check) -> None:
         post = _editable(actor, post_id, "delete")
         check(post)
         post.deleted_at, post.deleted_by = now(), actor.id
+        if actor.id != post.user_id:
+            emit(PostDeletedByAdmin(post.id))
 
 
 def delete_all(actor: User) -> int:

@@ -10,6 +10,7 @@ from sqlalchemy import exc, func, or_, select, update
 
 from app import policies
 from app.errors import Conflict, FieldError, Forbidden, Invalid, NotFound, Taken, TryAgain, Unauthorized
+from app.events import PasswordChanged, UserRegistered, emit
 from app.extensions import db
 from app.models import Follow, Post, User
 from app.models.base import now
@@ -109,6 +110,7 @@ def register(
         user = User(username=name, username_key=usernames.key(name), password_hash=password_hash, role=role, **data)
         db.session.add(user)
         _flush_name()
+        emit(UserRegistered(user.id))
     return user
 
 
@@ -149,6 +151,7 @@ def change(
         if password_hash is not None:
             user.password_hash = password_hash
             sessions.revoke_all(user.id, keep=session_id if actor.id == user.id else None)
+            emit(PasswordChanged(user.id))
     return user
 
 

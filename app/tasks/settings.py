@@ -16,27 +16,31 @@ def celery_settings(broker_url: str) -> dict[str, Any]:
         "broker_transport_options": _transport_options(broker_url),
         "broker_connection_retry_on_startup": True,  # the broker may start after the worker
         "broker_connection_max_retries": None,  # and may be away for long
+        # The relay asks again by itself; it must not stand still for the default's minutes.
         "task_publish_retry_policy": {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.2},
         "task_ignore_result": True,  # a result backend makes publishing wait 19 s while Redis is away
         "task_serializer": "json",
+        "event_serializer": "json",
         "accept_content": ["json"],  # pickle would run whatever is in the queue
         "task_acks_late": True,  # a task whose worker dies is not lost
         "task_reject_on_worker_lost": False,  # its end is noted in the outbox, which counts attempts and tries again
         "worker_prefetch_multiplier": 1,  # nobody hoards what another could do
-        "task_soft_time_limit": 30,
-        "task_time_limit": 45,
+        "task_soft_time_limit": 30,  # three times a mail server's 10 s; it is noted as an error and tried again
+        "task_time_limit": 45,  # for what does not heed the soft one: its child is killed, which is noted too
         "worker_max_tasks_per_child": 1000,  # memory that leaks comes back
-        "worker_max_memory_per_child": 250_000,  # kB
+        "worker_max_memory_per_child": 250_000,  # kB: and what grows all at once
+        "worker_eta_task_limit": 1000,  # we have no ETA: whatever else sends some cannot fill the worker's memory
         "worker_soft_shutdown_timeout": 5,  # with REMAP_SIGTERM=SIGQUIT: 5 s to finish, then the outbox tries again
         "worker_cancel_long_running_tasks_on_connection_loss": False,  # the mail on its way would be sent again
-        "worker_hijack_root_logger": False,
-        "worker_send_task_events": False,
+        "worker_hijack_root_logger": False,  # the format is ours, and has the request's id
+        "worker_send_task_events": False,  # nobody listens; the outbox says what was done
         # An hour's that finds no worker is not waited for by the next. One beat at a time; two of them do no harm.
         "beat_schedule": {"prune": {"task": "prune", "schedule": crontab(minute=17), "options": {"expires": 3000}}},
         "task_default_queue": "notifications",
         "task_routes": {
             "send_mail": {"queue": "mail"},  # a slow mail server stops no inbox
             "refresh_statistics": {"queue": "background"},  # what takes long makes nobody wait for his mail
+            "notify_some_followers": {"queue": "background"},  # nor do a hundred thousand followers of one
         },
     }
 

@@ -6,12 +6,14 @@ import os
 import signal
 import sqlite3
 import time
+from datetime import timedelta
 
 import psycopg
 import pytest
 from sqlalchemy import event, make_url
 
 from app.extensions import db
+from app.models.base import now
 from app.services import posts
 from tests.conftest import BACKEND, SERVER
 
@@ -54,7 +56,7 @@ def test_with_redis_hung_reads_and_writes_go_on_without_waiting_long(client, as_
 def test_ready_names_each_part(client):
     answer = client.get("/api/health/ready")
     assert answer.status_code == 200
-    assert answer.json == {"status": "ok", "parts": {"database": "ok", "cache": "ok", "broker": "ok"}}
+    assert answer.json == {"status": "ok", "parts": {"database": "ok", "cache": "ok", "broker": "ok", "delivery": "ok"}}
     assert answer.headers["Cache-Control"] == "no-store"
 
 
@@ -63,6 +65,19 @@ def test_without_its_cache_it_is_degraded_and_not_down(client, hung):
     answer = client.get("/api/health/ready")
     assert answer.status_code == 200
     assert (answer.json["status"], answer.json["parts"]["cache"]) == ("degraded", "down")
+
+
+def test_while_a_message_waits_for_more_than_a_minute_it_is_degraded(client, sql):
+    """Relay and worker may be up and hang: the age of what waits tells, whichever of them it is."""
+    due = "INSERT INTO outbox (event_id, event, subscriber, ids, created_at, next_attempt_at, attempts)"
+    sql(f"{due} VALUES ('e', 'x', 'x', '{{}}', '2026-01-01', '2026-01-01', 0)")
+    answer = client.get("/api/health/ready")
+    assert answer.status_code == 200
+    assert (answer.json["status"], answer.json["parts"]["delivery"]) == ("degraded", "late")
+    sql("UPDATE outbox SET created_at = :now", now=now() - timedelta(seconds=30))
+    assert client.get("/api/health/ready").json["parts"]["delivery"] == "ok"
+    sql("UPDATE outbox SET created_at = '2026-01-01', dead_at = '2026-01-01'")
+    assert client.get("/api/health/ready").json["parts"]["delivery"] == "ok", "what was given up waits no more"
 
 
 def test_while_the_triggers_differ_it_is_degraded_and_not_down(client, app, sql):

@@ -48,6 +48,12 @@ TABLE: dict[tuple[str, str], tuple[int, ...]] = {
     ("GET", "/api/v2/admin/cache/effects"): ADMINS,
     ("POST", "/api/v2/admin/cache/purge"): ADMINS,
     ("POST", "/api/v2/admin/cache/renew"): ADMINS,
+    ("GET", "/api/v2/admin/outbox"): ADMINS,
+    ("GET", "/api/v2/admin/outbox/messages"): ADMINS,
+    ("POST", "/api/v2/admin/outbox/messages/<int:id>/replay"): (401, 403, 403, 403, 204, 401),
+    ("POST", "/api/v2/admin/outbox/messages/<int:id>/discard"): (401, 403, 403, 403, 204, 401),
+    ("POST", "/api/v2/admin/outbox/replay"): ADMINS,
+    ("POST", "/api/v2/admin/outbox/discard"): ADMINS,
     ("GET", "/api/v2/admin/users"): ADMINS,
     ("GET", "/api/v2/admin/users/<int:id>"): ADMINS,
     ("PATCH", "/api/v2/admin/users/<int:id>"): ADMINS,
@@ -149,6 +155,11 @@ class World:
         asked = "INSERT INTO statistics_refreshes (scope, parts, done, attempts, created_at)"
         sql(f"{asked} VALUES ('all', '[\"words\"]', 1, 1, '2026-01-01')")
         self.refresh = sql("SELECT max(id) FROM statistics_refreshes")[0][0]
+        given_up = (
+            "INSERT INTO outbox (event_id, event, subscriber, ids, created_at, next_attempt_at, attempts, dead_at)"
+        )
+        sql(f"{given_up} VALUES ('e', 'x', 'x', '{{}}', '2026-01-01', '2026-01-01', 8, '2026-01-01')")
+        self.message = sql("SELECT max(id) FROM outbox")[0][0]
         self._refresh = token_of(self.owner, "refresh")
         self._headers = {}
         if role != "anon":
@@ -163,7 +174,7 @@ class World:
     def ask(self, method: str, rule: str) -> TestResponse:
         """Send the method to the rule's address, about what is the owner's."""
         ids = {"users": self.owner.id, "todos": self.todo, "notifications": self.notification}
-        ids["refreshes"] = self.refresh
+        ids |= {"refreshes": self.refresh, "messages": self.message}
         post = self.trashed if rule.endswith("/restore") else self.post
         id = next((id for noun, id in ids.items() if f"/{noun}/" in rule), post.id)
         file = "docs.css" if "/docs/" in rule else "swagger-ui.css"

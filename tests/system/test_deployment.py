@@ -87,7 +87,7 @@ def test_the_whole_topology_does_the_main_job(topology, sink):
 @ON_POSTGRESQL
 def test_every_part_is_ready(topology):
     parts = requests.get(f"{topology.web}/api/health/ready", headers={"Host": "localhost"}, timeout=10).json()["parts"]
-    assert parts == {"database": "ok", "cache": "ok", "broker": "ok"}
+    assert parts == {"database": "ok", "cache": "ok", "broker": "ok", "delivery": "ok"}
 
 
 @ON_POSTGRESQL

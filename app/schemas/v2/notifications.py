@@ -6,6 +6,8 @@ from app.schemas.base import BIGGEST_ID, Timestamp, Truth, WholeNumber
 from app.schemas.v2 import SchemaV2
 from app.schemas.v2.pages import PageQueryV2, page_of
 
+KINDS = "`post_published` and `post_deleted`: one's own; `new_post`; `welcome`; `new_follower`; `password_changed`"
+
 
 class NotifiedPostV2(SchemaV2):
     """The post that a notification is about."""
@@ -16,11 +18,12 @@ class NotifiedPostV2(SchemaV2):
 
 
 class NotificationV2(SchemaV2):
-    """What a user was told. `post` is null once it is not published any more."""
+    """What a user was told. `post` is null once it is not published any more, or where it is about none."""
 
     id = fields.Integer(metadata={"example": 5})
-    kind = fields.String(metadata={"description": "`post_published`: one's own; `new_post`", "example": "new_post"})
+    kind = fields.String(metadata={"description": KINDS, "example": "new_post"})
     post = fields.Nested(NotifiedPostV2, allow_none=True)
+    actor_id = fields.Integer(allow_none=True, metadata={"description": "of `new_follower`: who", "example": None})
     created_at = Timestamp(metadata={"example": "2026-11-20T14:17:00.000000Z"})
     read_at = Timestamp(allow_none=True, metadata={"example": "2026-11-20T15:00:00.000000Z"})
 
