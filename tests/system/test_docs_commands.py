@@ -95,6 +95,7 @@ CANNOT = {
     "make coverage": MINUTES,
     "make lock": "asks a package index, whose answer differs from day to day",
     "make demo": "takes 40 s: tests/system/test_demo.py runs it for two",
+    "make hammer MINUTES=30": "takes half an hour: tests/caching/test_hammer.py runs it for seconds",
     "make explore": "takes two minutes: tests/caching/test_explorer.py looks at the small configurations",
     "make bench": "takes half an hour, and wants wrk, nginx and Varnish",
     "flask --app run db migrate": "needs a model to find: tests/system/test_docs_guide.py runs it",
