@@ -54,7 +54,7 @@ class Hammer:
     seed: int = 1
     longest_stop: float = 3.0
     fault_pause: float = 2.0
-    write_pause: float = 0.5
+    write_pause: float = 0.2
     progress: Callable[[Counts, Faults], None] = lambda counts, faults: None
 
     def protected(self, seconds: float, enough: Enough = lambda counts, faults: True) -> Result:
