@@ -50,7 +50,7 @@ LONGEST = ("system/test_run.py", "caching/test_oracle.py", "caching/test_canarie
            "system/test_demo.py", "tasks/test_notifications.py", "api/v2/test_list_cost.py",
            "contract/test_schemathesis.py", "contract/test_typescript.py", "caching/test_principals.py",
            "hardening/test_input.py", "system/test_docs_commands.py", "system/test_tour.py",
-           "system/test_docs_guide.py", "caching/test_cost.py")  # fmt: skip
+           "system/test_docs_guide.py", "caching/test_cost.py", "caching/test_hammer.py")  # fmt: skip
 collect_ignore = [] if BACKEND == "sqlite" else list(ONCE)
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # each commit of SQLite waits for its disk
 SERVER = "TEST_POSTGRESQL"  # the environment's key by which xdist's workers find the one server
