@@ -52,7 +52,7 @@ LONGEST = (
     *("caching/test_canaries.py", "browser/test_docs.py", "system/test_demo.py", "tasks/test_notifications.py"),
     *("api/v2/test_list_cost.py", "contract/test_schemathesis.py", "contract/test_typescript.py"),
     *("caching/test_principals.py", "hardening/test_input.py", "system/test_docs_commands.py"),
-    *("system/test_tour.py", "system/test_docs_guide.py", "caching/test_cost.py"),
+    *("system/test_tour.py", "system/test_docs_guide.py", "caching/test_cost.py", "caching/test_hammer.py"),
 )
 collect_ignore = [] if BACKEND == "sqlite" else list(ONCE)
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # each commit of SQLite waits for its disk

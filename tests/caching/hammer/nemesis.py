@@ -16,7 +16,7 @@ from .worlds import Cluster, World
 
 CRASH_LOOP_SECONDS = 10.0
 FOLDED_SECONDS = 1.2  # an agent that stops for longer finds the moves folded by another host's
-STUTTERS = 16
+STUTTER_SECONDS = 1.6
 
 
 def _is_agents(fault: str) -> bool:
@@ -73,7 +73,7 @@ class Nemesis(threading.Thread):
         if world.is_leased:
             faults["agent killed"] = lambda: self._kill(world.agents())
             faults["agent stopped"] = lambda: self._suspend(world.agents(), FOLDED_SECONDS)
-            faults["agent stutters"] = lambda: [self._pause_briefly(world.agents()) for _ in range(STUTTERS)]
+            faults["agent stutters"] = self._stutter
         if (cluster := world.cluster) is not None:
             faults["postgresql restarted"] = lambda: self._restart(cluster, "fast")
             faults["postgresql crashed"] = lambda: self._restart(cluster, "immediate")
@@ -110,8 +110,16 @@ class Nemesis(threading.Thread):
                 victim.resume()
         return True
 
+    def _stutter(self) -> None:
+        """All agents, again and again, for longer than a lease: who has not waited for that is found out by those who
+        trust their pages still.
+        """
+        until = time.monotonic() + max(STUTTER_SECONDS, 2 * self._longest_stop)
+        agents = self._world.agents()
+        while time.monotonic() < until and not self._ended.is_set():
+            self._pause_briefly(agents)
+
     def _pause_briefly(self, agents: list[psutil.Process]) -> None:
-        """Longer than a lease: who has not waited for that is found out by those who trust its page still."""
         for agent in agents:
             with contextlib.suppress(psutil.Error):
                 agent.suspend()

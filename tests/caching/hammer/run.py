@@ -54,7 +54,7 @@ class Hammer:
     seed: int = 1
     longest_stop: float = 3.0
     fault_pause: float = 2.0
-    write_pause: float = 0.5
+    write_pause: float = 0.2
     progress: Callable[[Counts, Faults], None] = lambda counts, faults: None
 
     def protected(self, seconds: float, enough: Enough = lambda counts, faults: True) -> Result:
@@ -68,8 +68,9 @@ class Hammer:
     def _run(self, seconds: float, enough: Enough, nemesis: Nemesis | None) -> Result:
         board, words = self.world.board, self.world.board.words
         board.begin()
+        pause = self.write_pause if nemesis else self.write_pause / 10
         words[OPEN] = nemesis is None
-        clients = self._clients()
+        clients = self._clients(pause)
         try:
             wait_for(lambda: all(words[READY + n] for n in range(len(clients))))
             words[GO], began = 1, time.monotonic()
@@ -95,7 +96,7 @@ class Hammer:
         told = self._traces(nemesis.log if nemesis else [])
         return Result(self.world.name, lasted, nemesis is not None, board.totals(), faults, told)
 
-    def _clients(self) -> list[Process]:
+    def _clients(self, pause: float) -> list[Process]:
         world = self.world
         plan = Plan(
             ports=[server.port for server in world.servers],
@@ -103,7 +104,7 @@ class Hammer:
             database=world.database,
             lease=world.lease,
             seed=self.seed,
-            pause=self.write_pause,
+            pause=pause,
             board=str(world.folder / "board"),
             trace=str(world.folder / "trace"),
         )

@@ -37,6 +37,7 @@ class Writer(Client):
             self.do,
             self.abandon,
             self.replay,
+            self.replay,
             self.beside,
         )
 
