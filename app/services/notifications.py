@@ -58,8 +58,9 @@ def notify_followers(event_id: str, post_id: int) -> None:
 def notify_some_followers(event_id: str, post_id: int, first_follow_id: int) -> None:
     """Tell AT_ONCE of those who follow a post's author, from this follow on."""
     some = _follows(post_id).where(Follow.id >= first_follow_id).order_by(Follow.id).limit(AT_ONCE)
-    ids = some.with_only_columns(Follow.follower_id).subquery()
-    _tell(event_id, select(User).where(User.id.in_(select(ids.c.follower_id))), NEW_POST, post_id=post_id)
+    # By number, not by a subquery: PostgreSQL, where its statistics are old, then compares each user with each of them.
+    ids = db.session.scalars(some.with_only_columns(Follow.follower_id)).all()
+    _tell(event_id, select(User).where(User.id.in_(ids)), NEW_POST, post_id=post_id)
 
 
 def notify_author_of_deletion(event_id: str, post_id: int) -> None:

@@ -38,8 +38,8 @@ if fault == "after publishing":  # the second of a post's three messages; the th
     celery.send_task = killing(celery.send_task, at=2)
 if fault == "before the commit":  # the rows are written, in a transaction
     notifications.emit = killing(notifications.emit)
-if fault == "in the fourth step":  # of many followers: some were told
-    notifications._claim = killing(notifications._claim, at=2 + 4)  # the author's and the admins' come first
+if fault == "in the middle":  # of many followers: of a process's four messages two at least are steps, the first done
+    notifications._claim = killing(notifications._claim, at=8)
 if fault == "before the stamp":  # the rows are committed, and the message is not done
     outbox.finish = killing(outbox.finish, before=True)
 if fault == "after the 250":  # the mail server has taken it, and nobody knows
