@@ -19,7 +19,6 @@ try:
     app = create_app()
     if granian := sys.modules.get("granian.wsgi"):  # it copies our environment, secrets too, into every request's
         granian.os = SimpleNamespace(environ={})  # type: ignore[attr-defined]
-        sys.setswitchinterval(0.0005)  # a hit waits for a miss that computes on another thread no longer than this
 except ConfigError as error:
     print(error, file=sys.stderr)  # noqa: T201
     raise SystemExit(2) from None
