@@ -218,6 +218,7 @@ class PostgreSQLSource:
         return None
 
     def _connect(self) -> psycopg.Connection[Any] | None:
+        connection = None
         try:
             connection = psycopg.connect(
                 self._dsn, autocommit=True, connect_timeout=2, tcp_user_timeout=2000, options=ONE_PLAN
@@ -225,6 +226,8 @@ class PostgreSQLSource:
             connection.pgconn.prepare(READ, moves.READ.replace("%s", "$1").encode())
         except psycopg.Error as error:
             log.warning("generations cannot be read: %s", error)
+            if connection is not None:
+                connection.close()
             return None
         return connection
 
