@@ -9,10 +9,11 @@ from datetime import timedelta
 from flask_migrate import upgrade
 from sqlalchemy import text
 
-from app import create_app, tokens
+from app import create_app, tasks, tokens
 from app.extensions import db
 from app.models import Session, Todo
 from app.models.base import now
+from app.tasks.delivery import ContextTask
 from tests.factories import PostFactory, UserFactory
 
 from .plan import Author
@@ -31,7 +32,10 @@ ONLY_GROW = {
 
 def fill(environ: Mapping[str, str], authors: int, hours: float) -> list[Author]:
     """Migrate the database and make the authors, each with a token for so long."""
+    before = getattr(ContextTask, "flask_app", None)
     app = create_app(dict(environ) | {"CACHE_MODE": "direct"})
+    if before is not None:  # Celery is bound to the app that was made last: give it back to the tests'
+        tasks.init_app(before)
     with app.app_context():
         upgrade()
         made = [_author(thing=3 * number, hours=hours) for number in range(authors)]
