@@ -6,6 +6,7 @@ import logging
 from datetime import datetime
 from typing import Any
 
+from flask import current_app
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.caching import audit, cache
@@ -38,6 +39,7 @@ def statistics_of(*parts: str) -> dict[str, Computed]:
     if len(times) < len(parts):
         with audit.aside():
             statistics.compute_missing(parts)
+        current_app.extensions["coherence"].settle()  # this answer tells of a write, though it is a GET's
         raise TryAgain
     if expired := statistics.expired(times):
         _ask_for(expired)

@@ -6,6 +6,7 @@ import json
 import random
 import sys
 import time
+from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ class Plan:
         return cls(**values)
 
 
-class Client:
+class Client(ABC):
     """A process with a number, which reads or writes until the board says stop: `python -m … PLAN NUMBER`."""
 
     def __init__(self, plan: Plan, number: int) -> None:
@@ -73,5 +74,6 @@ class Client:
         while not client.words[STOP]:
             client.step()
 
+    @abstractmethod
     def step(self) -> None:
-        raise NotImplementedError
+        """Read or write once."""

@@ -1,19 +1,22 @@
-"""What is in a world before it is hammered."""
+"""What is in a world before it is hammered: `python -m tests.caching.hammer.rows AUTHORS HOURS` prints the authors."""
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import timedelta
 
 from flask_migrate import upgrade
 from sqlalchemy import text
 
-from app import create_app, tasks, tokens
+from app import create_app, tokens
 from app.extensions import db
 from app.models import Session, Todo
 from app.models.base import now
-from app.tasks.delivery import ContextTask
 from tests.factories import PostFactory, UserFactory
 
 from .plan import Author
@@ -31,22 +34,24 @@ ONLY_GROW = {
 
 
 def fill(environ: Mapping[str, str], authors: int, hours: float) -> list[Author]:
-    """Migrate the database and make the authors, each with a token for so long."""
-    before = getattr(ContextTask, "flask_app", None)
-    app = create_app(dict(environ) | {"CACHE_MODE": "direct"})
-    if before is not None:  # Celery is bound to the app that was made last: give it back to the tests'
-        tasks.init_app(before)
-    with app.app_context():
+    """Migrate the database and make the authors, each with a token for so long: in a process of its own, since an app
+    binds Celery and sets the logs up.
+    """
+    command = [sys.executable, "-m", __name__, str(authors), str(hours)]
+    made = subprocess.run(command, env=dict(os.environ) | dict(environ), check=True, stdout=subprocess.PIPE).stdout
+    return [Author(**author) for author in json.loads(made)]
+
+
+def main(authors: int, hours: float) -> None:
+    """Print what was made."""
+    with create_app(dict(os.environ) | {"CACHE_MODE": "direct"}).app_context():
         upgrade()
         made = [_author(thing=3 * number, hours=hours) for number in range(authors)]
         with db.engine.begin() as connection:
             for table, column in (("posts", "title"), ("todos", "task")):
                 statement = ONLY_GROW[db.engine.dialect.name].format(table=table, column=column)
                 connection.execute(text(statement))
-        db.session.remove()
-        db.engine.dispose()
-    app.extensions["coherence"].source.close()
-    return made
+    print(json.dumps([asdict(author) for author in made]))
 
 
 def _author(thing: int, hours: float) -> Author:
@@ -58,3 +63,7 @@ def _author(thing: int, hours: float) -> Author:
     db.session.commit()
     token = tokens.mint(user.id, session.id, "v2", session.expires_at)
     return Author(thing, user.id, post.id, todo.id, token)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), float(sys.argv[2]))
