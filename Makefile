@@ -6,9 +6,10 @@ INSTALL := $(PYTHON) -m pip --disable-pip-version-check --python $(BIN)python in
 LOCK := $(BIN)uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 # More workers than cores: much of the suite waits for real processes.
-SUITE := $(BIN)python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+SUITE := $(BIN)python -m pytest -n 5 --dist loadfile --no-loadscope-reorder
+LEASED := CACHE_MODE=leased CACHE_HOSTS=one $(BIN)python -m pytest -n 4 tests/caching/test_oracle.py tests/caching/test_overlap.py
 
-.PHONY: help run test contract explore hammer drills coverage check fmt lock chromium nginx demo bench
+.PHONY: help run test contract explore hammer drills coverage check fmt lock chromium-headless-shell nginx demo bench
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
@@ -24,15 +25,16 @@ demo: .venv/run.stamp  ## the tutorials' way and Broadsheet side by side, with R
 bench: .venv/bench.stamp  ## how fast it is, beside others: a table, a JSON file and a chart
 	@export PYTHONPATH=$(BENCH)others; exec $(BIN)python -IS processes/tether.py TERM $$PPID $(BENCH)bin/python -m benchmarks.bench
 
-test: chromium nginx .venv/contract.stamp .venv/npm.stamp check  ## check, then the whole suite on SQLite and on PostgreSQL
+test: chromium-headless-shell nginx .venv/contract.stamp .venv/npm.stamp check  ## check, then the whole suite on SQLite and on PostgreSQL, direct and leased
 	@status=0; \
 	TEST_DATABASE=sqlite $(SUITE) || status=1; \
 	TEST_DATABASE=postgresql $(SUITE) || status=1; \
+	TEST_DATABASE=postgresql $(LEASED) || status=1; \
 	exit $$status
 
 contract: .venv/contract.stamp .venv/npm.stamp  ## what others' programs find in 60 s on each database: schemathesis, bravado, TypeScript
 	@status=0; export CONTRACT_SECONDS=60; \
-	TEST_DATABASE=sqlite $(BIN)python -m pytest -s tests/contract || status=1; \
+	TEST_DATABASE=sqlite $(BIN)python -m pytest -s tests/contract/test_*.py || status=1; \
 	TEST_DATABASE=postgresql $(BIN)python -m pytest -s tests/contract || status=1; \
 	exit $$status
 
@@ -49,9 +51,10 @@ drills: .venv/test.stamp  ## break what delivers, at full length, on each databa
 	TEST_DATABASE=postgresql $(BIN)python -m pytest -s tests/drills || status=1; \
 	exit $$status
 
-coverage: chromium nginx .venv/contract.stamp .venv/npm.stamp  ## branch coverage of both runs together
+coverage: chromium-headless-shell nginx .venv/contract.stamp .venv/npm.stamp  ## branch coverage of all runs together
 	TEST_DATABASE=sqlite $(SUITE) --cov --cov-branch --cov-report=
-	TEST_DATABASE=postgresql $(SUITE) --cov --cov-branch --cov-append --cov-report=term:skip-covered
+	TEST_DATABASE=postgresql $(SUITE) --cov --cov-branch --cov-append --cov-report=
+	TEST_DATABASE=postgresql $(LEASED) --cov --cov-branch --cov-append --cov-report=term:skip-covered
 
 check: .venv/test.stamp  ## format, lint, types, import contracts, line budget
 	$(BIN)ruff format --check .
@@ -73,11 +76,11 @@ lock: .venv/test.stamp  ## resolve pyproject.toml into requirements/*.txt again
 
 # What the tests need and no wheel brings. Debian keeps servers where not everybody looks.
 SBIN := /usr/sbin
-Chromium := chromium
+Chromium := chromium-headless-shell
 nginx := nginx-light
-chromium: NEEDED := Chromium
+chromium-headless-shell: NEEDED := Chromium
 nginx: NEEDED := nginx
-chromium nginx:
+chromium-headless-shell nginx:
 	@PATH="$$PATH:$(SBIN)" command -v $@ >/dev/null || { \
 	[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || { \
 	echo "The tests need $(NEEDED): apt-get install $($(NEEDED)), as root" >&2; exit 1; }; \

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import select
 import sqlite3
+import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 from celery import Celery
 from flask_bcrypt import Bcrypt
 from flask_limiter import Limiter
@@ -14,7 +17,9 @@ from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection, MetaData, event, make_url
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.pool import Pool
 
 with warnings.catch_warnings():
     # Our schemas are written by hand: the optional marshmallow-sqlalchemy is not missed.
@@ -22,6 +27,7 @@ with warnings.catch_warnings():
     from flask_marshmallow import Marshmallow
 
 BUSY_TIMEOUT_MS = 5000
+TRUSTED_SECONDS = 0.5  # since its last use nobody asks a connection whether it is alive (HikariCP's aliveBypassWindow)
 POSTGRESQL_OPTIONS = (
     "-c statement_timeout=5000 -c lock_timeout=2000 -c idle_in_transaction_session_timeout=10000 -c timezone=UTC"
 )
@@ -60,7 +66,6 @@ def engine_options(url: str, threads: int) -> dict[str, Any]:
     if make_url(url).get_backend_name() == "sqlite":
         return options | {"connect_args": {"timeout": BUSY_TIMEOUT_MS / 1000}, "pool_size": threads + 1}
     return options | {
-        "pool_pre_ping": True,
         "pool_size": threads,
         "max_overflow": 1,
         "pool_timeout": 2,
@@ -76,6 +81,32 @@ def _prepare_sqlite(connection: Any, record: Any) -> None:
     connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
     for pragma in ("foreign_keys=ON", "recursive_triggers=ON", "journal_mode=WAL", "synchronous=FULL"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+@event.listens_for(Pool, "checkin")
+def _note_use(connection: Any, record: Any) -> None:
+    record.info["used_at"] = time.monotonic()
+
+
+@event.listens_for(Pool, "checkout")
+def _ping(connection: Any, record: Any, proxy: Any) -> None:
+    """What the server has ended meanwhile is replaced. `pool_pre_ping` asks it each time: a tenth of a request."""
+    used_at = record.info.get("used_at")
+    if used_at is None or not isinstance(connection, psycopg.Connection):
+        return
+    if time.monotonic() - used_at > TRUSTED_SECONDS or _has_word(connection):
+        try:
+            connection.execute("")
+            connection.rollback()
+        except psycopg.Error as error:
+            raise InvalidatePoolError from error
+
+
+def _has_word(connection: psycopg.Connection) -> bool:
+    """Whether the server has said something since: mostly that it ends."""
+    ear = select.poll()
+    ear.register(connection, select.POLLIN)
+    return bool(ear.poll(0))
 
 
 @event.listens_for(Engine, "begin")

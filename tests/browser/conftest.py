@@ -13,6 +13,8 @@ from tests.browser.docs_page import DocsPage
 from tests.conftest import BACKEND
 from tests.servers import WebServer
 
+# Without a GPU, what stands in for one stops drawing now and then: nothing moves, and a click waits for ever.
+CHROMIUM = ["--no-sandbox", "--disable-gpu"]
 SCREENSHOTS = Path(__file__).parent / "screenshots"  # not in git: look at them after a change of the page
 
 
@@ -20,7 +22,7 @@ SCREENSHOTS = Path(__file__).parent / "screenshots"  # not in git: look at them 
 def browser() -> Iterator[Browser]:
     """Chromium, until the file's end: Playwright's event loop would be in the way of others."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium-headless-shell"), args=CHROMIUM)
         yield browser
         browser.close()
 

@@ -118,25 +118,30 @@ def said(answer):
     return answer.status_code, answer.data, answer.headers.get("ETag"), answer.headers.get("Cache-Control")
 
 
+def orders():
+    """Each is once the first and once the last, each comes before each other, and after him."""
+    return [row[turn:] + row[:turn] for row in (WHO, WHO[::-1]) for turn in range(len(WHO))]
+
+
 def test_in_whatever_order_they_ask_nobody_is_answered_what_is_anothers(
     town, addresses, uncached, coherence, cache_redis, subtests
 ):
     with uncached():
         true = {(who, address): said(town.ask(who, address)) for who in WHO for address in addresses}
     hits = Counter()
-    for order in itertools.permutations(WHO):
+    for order in orders():
         with subtests.test("-".join(order)):
             cache_redis.client.flushall()
             hits += _ask_in(order, town, true, coherence)
-    assert hits["near"] > 24 * len(addresses)
+    assert hits["near"] > len(orders()) * len(addresses)
     assert hits["far"] > len(addresses)
 
 
 def _ask_in(order, town, true, coherence):
-    """Cold; then, for one order that each begins, once more as in another process: from Redis."""
+    """Cold; then, where each is the first in turn, once more as in another process: from Redis."""
     hits, forbidden = Counter(), {who: others(town, who) for who in WHO}
     addresses = dict.fromkeys(address for _, address in true)
-    for _ in range(2 if list(order[1:]) == sorted(order[1:]) else 1):
+    for _ in range(2 if order in orders()[: len(WHO)] else 1):
         coherence.near.clear()
         for who, address in itertools.product(order, addresses):
             answer = town.ask(who, address)

@@ -177,6 +177,21 @@ def test_when_the_database_is_back_it_goes_on_without_a_restart(client, make_use
     assert client.get("/api/v1/users").status_code == 200
 
 
+@pytest.mark.skipif(BACKEND != "postgresql", reason="SQLite has no server that could end a connection")
+@pytest.mark.parametrize("way", ["heard", "asked"])
+def test_a_connection_that_was_cut_while_it_rested_fails_nobody(client, make_user, app, monkeypatch, way):
+    """Its end is heard at once; or, where that was lost on the way, it is asked after a rest."""
+    if way == "asked":
+        monkeypatch.setattr("app.extensions.TRUSTED_SECONDS", -1)
+        monkeypatch.setattr("app.extensions._has_word", lambda connection: False)
+    make_user()
+    name = make_url(app.config["SQLALCHEMY_DATABASE_URI"]).database
+    with psycopg.connect(os.environ[SERVER], autocommit=True) as server:
+        cut = "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE datname = %s"
+        assert server.execute(cut, (name,)).rowcount > 0
+    assert client.get("/api/v2/posts?limit=7").status_code == 200
+
+
 def test_behind_a_writer_that_never_ends_reads_go_on_and_a_write_is_503(client, as_user, make_user, app, environ):
     hers = as_user(make_user())
     client.get("/api/v1/posts")

@@ -1,4 +1,4 @@
-"""`make chromium nginx`, which `make test` begins with: the parts of the suite that no wheel brings."""
+"""`make chromium-headless-shell nginx`, which `make test` begins with: the parts of the suite that no wheel brings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from tests.laws.budget import ROOT
 
-PACKAGES = {"chromium": ("Chromium", "chromium"), "nginx": ("nginx", "nginx-light")}
+PACKAGES = {"chromium-headless-shell": ("Chromium", "chromium-headless-shell"), "nginx": ("nginx", "nginx-light")}
 
 
 @pytest.fixture(params=PACKAGES)
