@@ -1,4 +1,4 @@
-"""Worker entry: `celery -A celery_worker.celery worker -Q notifications,mail,background`."""
+"""Worker entry: `celery -A celery_worker.celery worker -Q notifications,urgent,mail,webhooks,background`."""
 
 import os
 from typing import Any

@@ -104,7 +104,7 @@ def _worker(production: bool) -> Iterator[Any]:
     with celery.connection_for_write(connect_timeout=REDIS_SECONDS) as connection:
         connection.ensure_connection(max_retries=0, timeout=REDIS_SECONDS)
         answers = celery.control.ping(timeout=1, connection=connection)
-    todo = "celery -A celery_worker.celery worker -Q notifications,mail,background"
+    todo = "celery -A celery_worker.celery worker -Q notifications,urgent,mail,webhooks,background"
     yield (OK, f"{len(answers)} answer", "") if answers else (WARN, "none answers within 1 s", todo)
 
 

@@ -64,6 +64,13 @@ class Notified:
 
 
 @dataclass(frozen=True)
+class Warned:
+    """A mail about the safety of his account is due to a user."""
+
+    notification_id: int
+
+
+@dataclass(frozen=True)
 class StatisticsDue:
     """Statistics are to be computed anew."""
 
@@ -78,6 +85,7 @@ Event = (
     | UserFollowed
     | PasswordChanged
     | Notified
+    | Warned
     | StatisticsDue
 )
 
@@ -90,6 +98,7 @@ SUBSCRIBERS: dict[type[Event], tuple[str, ...]] = {
     UserFollowed: ("notify_followed",),
     PasswordChanged: ("notify_of_password",),
     Notified: ("send_mail",),
+    Warned: ("send_warning",),
     StatisticsDue: ("refresh_statistics",),
 }
 

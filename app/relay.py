@@ -6,18 +6,21 @@ import logging
 import signal
 import threading
 import time
+from typing import Any
 
 from flask import current_app
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import logs
 from app.errors import Problem
+from app.events import SUBSCRIBERS
 from app.extensions import celery, db
 from app.services import outbox
 
 POLL_SECONDS = 0.25
 FOLD_EVERY_SECONDS = 2.0
 PAUSE_AFTER_FAULT_SECONDS = 1.0
+MOST_WAITING = 200  # messages in a queue: what two children do in some seconds
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +30,12 @@ def publish_due() -> int:
 
     A relay that dies between claim and publish loses nothing: the claim lapses. A broker that does not take them gives
     them back at once.
+
+    :raises ConnectionError: the broker does not answer.
     """
-    claimed = outbox.claim()
+    if not outbox.is_due():
+        return 0
+    claimed = outbox.claim(without=_crowded())
     published = 0
     if claimed:
         current_app.extensions["coherence"].settle()  # who is told may look at once
@@ -45,6 +52,23 @@ def publish_due() -> int:
     finally:
         logs.request_id.set(None)
     return published
+
+
+def _crowded() -> set[str]:
+    """The subscribers in whose queue enough waits. More of it would lapse there and be published again and again, and
+    whatever comes later would have to wait behind it.
+    """
+    queues = {subscriber: route["queue"] for subscriber, route in celery.conf.task_routes.items()}
+    try:
+        with celery.producer_or_acquire() as producer:
+            named: set[str] = {celery.conf.task_default_queue, *queues.values()}
+            declared: dict[str, Any] = {n: celery.amqp.queues[n].bind(producer.channel).queue_declare() for n in named}
+    except Exception as error:  # kombu raises what its transport raises
+        log.warning("the broker does not answer: %s", error)
+        raise ConnectionError from error
+    subscribers = {name for names in SUBSCRIBERS.values() for name in names}
+    default = declared[celery.conf.task_default_queue]
+    return {n for n in subscribers if declared.get(queues.get(n, ""), default).message_count >= MOST_WAITING}
 
 
 def run() -> None:

@@ -21,7 +21,7 @@ GRANIAN = (
 )
 RELAY = "flask --app run outbox relay"
 CELERY = (
-    "celery -A celery_worker.celery worker -Q notifications,mail,background --concurrency 2 -l INFO"
+    "celery -A celery_worker.celery worker -Q notifications,urgent,mail,webhooks,background --concurrency 2 -l INFO"
     " --without-gossip --without-mingle --beat"
 )
 NO_ROOT_WARNING = ["-W", "ignore:You're running the worker with superuser"]

@@ -133,7 +133,13 @@ class CeleryWorker(Process):
 
     def __init__(self, environ: Mapping[str, str], *options: str, app: str = "celery_worker.celery") -> None:
         command = [sys.executable, "-m", "celery", "-A", app, "worker", "-l", "INFO", "-c", "1"]
-        command += ["-Q", "notifications,mail,background", "--without-gossip", "--without-mingle", *options]
+        command += [
+            "-Q",
+            "notifications,urgent,mail,webhooks,background",
+            "--without-gossip",
+            "--without-mingle",
+            *options,
+        ]
         super().__init__(*command, environ=dict(environ))
         wait_for(lambda: " ready." in self.output, 30)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import ColumnElement, CursorResult, delete, func, select, update
+from sqlalchemy import ColumnElement, CursorResult, Select, delete, func, select, update
 
 from app.errors import NotFound
 from app.extensions import db
@@ -51,21 +52,30 @@ class Attempt:
     request_id: str | None
 
 
-def claim(limit: int = 100) -> list[Due]:
+def is_due() -> bool:
+    """Whether there is anything to publish."""
+    due = db.session.scalar(_due().with_only_columns(OutboxMessage.id).limit(1)) is not None
+    end_read()
+    return due
+
+
+def claim(limit: int = 100, without: Collection[str] = ()) -> list[Due]:
     """Take due messages for LEASE: whoever has not finished by then is taken for dead.
 
     Two relays never take the same one.
+
+    :param without: subscribers whose messages stay where they are.
     """
-    due = select(OutboxMessage).where(*WAITING, OutboxMessage.next_attempt_at <= now()).limit(limit)
-    nothing = db.session.scalar(due.with_only_columns(OutboxMessage.id).limit(1)) is None
-    end_read()
-    if nothing:
-        return []
+    due = _due().where(OutboxMessage.subscriber.not_in(without)) if without else _due()
     with atomic():
-        rows = db.session.scalars(due.order_by(OutboxMessage.id).with_for_update(skip_locked=True)).all()
+        rows = db.session.scalars(due.order_by(OutboxMessage.id).limit(limit).with_for_update(skip_locked=True)).all()
         for row in rows:
             row.next_attempt_at = now() + LEASE
         return [Due(row.id, row.subscriber, row.attempts, row.request_id) for row in rows]
+
+
+def _due() -> Select[Any]:
+    return select(OutboxMessage).where(*WAITING, OutboxMessage.next_attempt_at <= now())
 
 
 def release(ids: list[int]) -> None:

@@ -39,6 +39,7 @@ def celery_settings(broker_url: str) -> dict[str, Any]:
         "task_default_queue": "notifications",
         "task_routes": {
             "send_mail": {"queue": "mail"},  # a slow mail server stops no inbox
+            "send_warning": {"queue": "urgent"},  # behind no other mail
             "refresh_statistics": {"queue": "background"},  # what takes long makes nobody wait for his mail
             "notify_some_followers": {"queue": "background"},  # nor do a hundred thousand followers of one
         },

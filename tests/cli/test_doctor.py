@@ -110,7 +110,10 @@ def test_warnings_alone_exit_0_and_each_says_what_to_do(doctor):
     assert "maxmemory 0" in said.lines["cache"]
     assert "-> set maxmemory 256mb, maxmemory-policy volatile-lru" in said.lines["cache"]
     assert said.lines["broker"].endswith("-> set appendonly yes")
-    assert "-> celery -A celery_worker.celery worker -Q notifications,mail,background" in said.lines["worker"]
+    assert (
+        "-> celery -A celery_worker.celery worker -Q notifications,urgent,mail,webhooks,background"
+        in said.lines["worker"]
+    )
     assert [said.levels[part] for part in ("cache", "broker", "worker")] == ["warn"] * 3
 
 

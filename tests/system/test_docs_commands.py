@@ -80,7 +80,7 @@ AFTERWARDS = {  # what is run then, with a text of what that says
 STAYS = {
     "granian --interface wsgi --workers 2 --blocking-threads 8 run:app": "Started worker-2",
     "flask --app run outbox relay": "relay started",
-    "celery -A celery_worker.celery worker -Q notifications,mail,background": ".> notifications ",
+    "celery -A celery_worker.celery worker -Q notifications,urgent,mail,webhooks,background": ".> notifications ",
     "celery -A celery_worker.celery beat": "is starting",
 }
 # What is not run here, and why.

@@ -15,7 +15,7 @@ from kombu.exceptions import OperationalError
 from sqlalchemy import select
 
 from app import relay
-from app.events import SUBSCRIBERS, Notified, PostPublished, emit
+from app.events import SUBSCRIBERS, Notified, PostPublished, Warned, emit
 from app.extensions import celery, db
 from app.models import OutboxMessage
 from app.models.base import now
@@ -109,6 +109,25 @@ def test_what_is_claimed_is_nobody_elses_until_the_lease_lapses(emitted, lapse):
     assert outbox.claim() == []
     lapse()
     assert [due[:3] for due in outbox.claim()] == [(id, "send_mail", 0)]
+
+
+def test_a_queue_that_nobody_empties_is_not_filled_for_ever_and_holds_up_no_other(emitted, published, monkeypatch):
+    """What waits in the broker for longer than its lease is published again: the more waits, the more."""
+    monkeypatch.setattr(relay, "MOST_WAITING", 100)
+    emitted(350)
+    assert [relay.publish_due(), relay.publish_due()] == [100, 0]
+    with atomic():
+        emit(PostPublished(1), Warned(1))
+    assert relay.publish_due() == 4
+    assert len(published()) == 103  # and the one that is urgent
+
+
+def test_a_queue_is_filled_again_once_there_is_room(emitted, broker_redis, monkeypatch):
+    monkeypatch.setattr(relay, "MOST_WAITING", 100)
+    emitted(150)
+    assert [relay.publish_due(), relay.publish_due()] == [100, 0]
+    broker_redis.client.ltrim("mail", 0, 50)
+    assert relay.publish_due() == 50
 
 
 def test_two_relays_publish_nothing_twice(app, emitted, published):
