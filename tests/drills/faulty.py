@@ -2,6 +2,7 @@
 
 DRILL_FAULT: where they kill themselves, with all their children. DRILL_LEASE: seconds; without one, the real lease.
 DRILL_UNPROTECTED: what was taken from the outbox is never given back, as if there were no lease: at most once.
+DRILL_SMTP_TIMEOUT: seconds.
 """
 
 from __future__ import annotations
@@ -46,6 +47,9 @@ if fault == "after the 250":  # the mail server has taken it, and nobody knows
     mail.send = killing(mail.send)
 if lease := os.environ.get("DRILL_LEASE"):
     outbox.LEASE = timedelta(seconds=float(lease))
+if timeout := os.environ.get("DRILL_SMTP_TIMEOUT"):
+    mail.TIMEOUT_SECONDS = float(timeout)
 if os.environ.get("DRILL_UNPROTECTED"):
     outbox.LEASE = timedelta(days=1)
     outbox.release = lambda ids: None
+    outbox.fail = lambda message_id, error: None
