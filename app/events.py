@@ -11,6 +11,8 @@ from app import logs
 from app.extensions import db
 from app.models import OutboxMessage
 
+EMITTED = "emitted"  # in `Session.info`: this transaction has something for the relay
+
 
 @dataclass(frozen=True)
 class PostPublished:
@@ -116,3 +118,4 @@ def emit(*events: Event, event_id: str | None = None) -> None:
         rows += [about | {"subscriber": name} for name in SUBSCRIBERS[type(event)]]
     if rows:
         db.session.execute(insert(OutboxMessage), [row | {"request_id": logs.request_id.get()} for row in rows])
+        db.session.info[EMITTED] = True

@@ -15,12 +15,12 @@ from app import logs
 from app.errors import Problem
 from app.events import SUBSCRIBERS
 from app.extensions import celery, db
-from app.services import outbox
+from app.services import nudges, outbox
 
-POLL_SECONDS = 0.25
+POLL_SECONDS = 1.0  # where nobody nudges: retries, and what another host has written
 FOLD_EVERY_SECONDS = 2.0
 PAUSE_AFTER_FAULT_SECONDS = 1.0
-MOST_WAITING = 200  # messages in a queue: what two children do in some seconds
+MOST_WAITING = 1000  # messages in a queue: what two children do in some seconds
 
 log = logging.getLogger(__name__)
 
@@ -77,18 +77,18 @@ def run() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     log.info("relay started")
-    source, fold_at = current_app.extensions["coherence"].source, 0.0
+    source, fold_at, pipe = current_app.extensions["coherence"].source, 0.0, nudges.Pipe()
     while not stop.is_set():
         if time.monotonic() >= fold_at:  # here, so that no GET has to write
             fold_at = time.monotonic() + FOLD_EVERY_SECONDS
             source.fold()
         try:
-            pause = 0.0 if publish_due() else POLL_SECONDS
+            if not publish_due():
+                pipe.wait(POLL_SECONDS)
         except ConnectionError:
-            pause = PAUSE_AFTER_FAULT_SECONDS
+            stop.wait(PAUSE_AFTER_FAULT_SECONDS)
         except (SQLAlchemyError, Problem) as error:
             log.warning("the database does not answer: %s", error)
-            pause = PAUSE_AFTER_FAULT_SECONDS
+            stop.wait(PAUSE_AFTER_FAULT_SECONDS)
         db.session.remove()
-        stop.wait(pause)
     log.info("relay stopped")
