@@ -59,16 +59,21 @@ def _crowded() -> set[str]:
     whatever comes later would have to wait behind it.
     """
     queues = {subscriber: route["queue"] for subscriber, route in celery.conf.task_routes.items()}
+    named: set[str] = {celery.conf.task_default_queue, *queues.values()}
     try:
         with celery.producer_or_acquire() as producer:
-            named: set[str] = {celery.conf.task_default_queue, *queues.values()}
-            declared: dict[str, Any] = {n: celery.amqp.queues[n].bind(producer.channel).queue_declare() for n in named}
+
+            def declared() -> dict[str, Any]:
+                return {name: celery.amqp.queues[name].bind(producer.channel).queue_declare() for name in named}
+
+            # As a message is sent: on a new connection where the old one is broken.
+            found = producer.connection.ensure(producer, declared, **celery.conf.task_publish_retry_policy)()
     except Exception as error:  # kombu raises what its transport raises
         log.warning("the broker does not answer: %s", error)
         raise ConnectionError from error
     subscribers = {name for names in SUBSCRIBERS.values() for name in names}
-    default = declared[celery.conf.task_default_queue]
-    return {n for n in subscribers if declared.get(queues.get(n, ""), default).message_count >= MOST_WAITING}
+    default = found[celery.conf.task_default_queue]
+    return {n for n in subscribers if found.get(queues.get(n, ""), default).message_count >= MOST_WAITING}
 
 
 def run() -> None:
