@@ -45,9 +45,14 @@ class _Until(io.RawIOBase):
         self._sock, self._deadline = sock, deadline
 
     def readable(self) -> bool:
+        """It is."""
         return True
 
     def readinto(self, buffer: Any) -> int:
+        """Some bytes, as they come.
+
+        :raises TimeoutError: there is no time left.
+        """
         self._sock.settimeout(_left(self._deadline))
         return self._sock.recv_into(buffer)
 

@@ -33,7 +33,7 @@ Check = Callable[[Any], None]
 POST_PUBLISHED, POST_DELETED, USER_FOLLOWED = "post.published", "post.deleted", "user.followed"
 USER_REGISTERED, PING = "user.registered", "ping"
 EVENTS = (POST_PUBLISHED, POST_DELETED, USER_FOLLOWED, USER_REGISTERED)
-PREFIX = "whsec_"
+PREFIX, SYMMETRIC = "whsec_", f"v{1}"  # Standard Webhooks' names of a secret and of this way to sign
 MOST = 10  # of one user
 KEPT_ATTEMPTS, KEPT_TEXT = 10, 4096  # of a delivery; of an answer
 # By days and not by deliveries: a busy webhook would lose any number of them in an evening's outage.
@@ -241,7 +241,7 @@ def _signature(webhook: Webhook, delivery: WebhookDelivery, body: bytes) -> dict
     id, timestamp = f"msg_{delivery.event_id}_{webhook.id}", str(int(time.time()))
     key = base64.b64decode(webhook.secret.removeprefix(PREFIX))
     digest = hmac.digest(key, f"{id}.{timestamp}.".encode() + body, "sha256")
-    signature = "v1," + base64.b64encode(digest).decode()
+    signature = f"{SYMMETRIC},{base64.b64encode(digest).decode()}"
     return {"webhook-id": id, "webhook-timestamp": timestamp, "webhook-signature": signature}
 
 
@@ -325,14 +325,14 @@ def _new_secret() -> str:
 
 
 def _post(post: Post) -> dict[str, Any]:
-    """A post as v2 shows it, but for its content, which may be long."""
+    """A post as the API shows it, but for its content, which may be long."""
     names = ("id", "title", "summary", "category", "byline")
     said = {name: getattr(post, name) for name in names} | {"tags": list(post.tag_names), "author_id": post.user_id}
     return said | {"published_at": _time(post.created_at), "updated_at": _time(post.updated_at)}
 
 
 def _person(user_id: int) -> dict[str, Any] | None:
-    """A user as everybody sees him in v2, in short; None once he is deleted."""
+    """A user as everybody sees him, in short; None once he is deleted."""
     user = db.session.scalar(select(User).where(User.id == user_id, users.LIVE))
     return {n: getattr(user, n) for n in ("id", "username", "display_name", "avatar_url")} if user else None
 

@@ -11,6 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 
+WEBHOOKS = "/api/v2/webhooks"
+OWN = ["post.published", "post.deleted", "user.followed"]
+
 
 @dataclass
 class Got:
@@ -84,3 +87,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         """Nothing: the test says what is wrong."""
+
+
+def make(client: Any, target: Target, events: Any = OWN, **more: Any) -> Any:
+    """Make a webhook that calls the target; what was answered."""
+    made = client.post(WEBHOOKS, json={"url": target.url, "events": events} | more)
+    assert made.status_code == 201, made.text
+    return made.json
+
+
+def pinged(client: Any, hook: Any) -> None:
+    """Have a webhook sent the event `ping`."""
+    assert client.post(f"{WEBHOOKS}/{hook['id']}/ping").status_code == 202
