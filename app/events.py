@@ -79,6 +79,14 @@ class StatisticsDue:
     refresh_id: int
 
 
+@dataclass(frozen=True)
+class WebhookDue:
+    """A webhook is to be called, in this round of attempts."""
+
+    delivery_id: int
+    round: int
+
+
 Event = (
     PostPublished
     | FollowersDue
@@ -89,19 +97,21 @@ Event = (
     | Notified
     | Warned
     | StatisticsDue
+    | WebhookDue
 )
 
 # Each name is a task in `app/tasks/`; a test compares the two.
 SUBSCRIBERS: dict[type[Event], tuple[str, ...]] = {
-    PostPublished: ("notify_author", "notify_followers", "notify_admins"),
+    PostPublished: ("notify_author", "notify_followers", "notify_admins", "notify_webhooks_of_post"),
     FollowersDue: ("notify_some_followers",),
-    PostDeletedByAdmin: ("notify_author_of_deletion",),
-    UserRegistered: ("welcome",),
-    UserFollowed: ("notify_followed",),
+    PostDeletedByAdmin: ("notify_author_of_deletion", "notify_webhooks_of_deletion"),
+    UserRegistered: ("welcome", "notify_webhooks_of_registration"),
+    UserFollowed: ("notify_followed", "notify_webhooks_of_follower"),
     PasswordChanged: ("notify_of_password",),
     Notified: ("send_mail",),
     Warned: ("send_warning",),
     StatisticsDue: ("refresh_statistics",),
+    WebhookDue: ("post_webhook",),
 }
 
 

@@ -29,6 +29,7 @@ class Drill:
     """What is needed to deliver; and a client that writes while the `with` block lasts.
 
     :param token: the author's; one admin hears of his posts, and both have an address.
+    :ivar heard: what gives the ids of the posts that somebody else, who should hear of all, has heard of.
     """
 
     def __init__(
@@ -40,6 +41,8 @@ class Drill:
         self.environ = {**environ, "BROKER_URL": self.broker.broker_url, "DRILL_LEASE": str(LEASE_SECONDS)}
         self.environ |= {"SMTP_URL": mails.url, "SSL_CERT_FILE": str(CERTIFICATE), "REMAP_SIGTERM": "SIGQUIT"}
         self.environ |= {} if protected else {"DRILL_UNPROTECTED": "1"}
+        self.environ |= {"WEBHOOK_ALLOW_PRIVATE": "true"} | ({} if FULL else {"DRILL_CALL": "2"})
+        self.heard: list[Callable[[], set[int]]] = []
         self._headers = {"Authorization": f"Bearer {token}"}
         self._acknowledged: list[int] = []
         self._failed = 0
@@ -97,7 +100,8 @@ class Drill:
         inbox = sum(1 for post_id, *_ in rows if post_id in self._acknowledged)
         mails = len({mail["Message-ID"] for mail in self._mails.messages})
         wanted = TOLD * len(self._acknowledged)
-        return max(wanted - inbox, 0) + max(wanted - mails, 0)
+        unheard = sum(len(set(self._acknowledged) - heard()) for heard in self.heard)
+        return max(wanted - inbox, 0) + max(wanted - mails, 0) + unheard
 
     def _write(self) -> None:
         with requests.Session() as session:
