@@ -42,6 +42,7 @@ DETAILS = {
     "birth": "1993-08-23",
 }
 WORDS = {"title": "New", "content": "New words", "category": "news"}
+HOOK = {"url": "https://93.184.215.14/hook", "events": ["post.published"], "scope": "own", "active": True}
 TODO = {"task": "Buy ink", "done": True, "due_at": "2026-12-24T18:00:00Z"}
 
 
@@ -91,6 +92,7 @@ def writes(client, alice, post, as_user, mighty, make_user, make_todo, token_of)
         Write("POST", f"{v2}/todos", TODO, {"task": 500}, me2),
         Write("PATCH", f"{v2}/todos/{todo}", TODO, {"task": 500}, me2),
         Write("POST", f"{v2}/notifications/read", {"up_to": 1}, {}, me2),
+        Write("POST", f"{v2}/webhooks", HOOK, {}, me2),
         Write("PATCH", f"{v2}/admin/users/{alice.id}", {"role": "user", "disabled": False}, {"role": 5}, mighty),
     ]
 
