@@ -192,6 +192,8 @@ def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
     if values["APP_ENV"] == "production":
         _check_production(values, environ)
     values |= _derived(values)
+    if values["STREAM_PORT"] == values["PORT"]:  # two servers would share it, silently
+        raise ConfigError("STREAM_PORT: must be another than PORT")
     if values["CACHE_MODE"] == "leased":
         if values["SQLALCHEMY_DATABASE_URI"].startswith("sqlite"):
             raise ConfigError("CACHE_MODE: leased is for PostgreSQL; with SQLite set direct")

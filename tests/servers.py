@@ -128,6 +128,18 @@ class WebServer(Process):
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
 
+class StreamServer(Process):
+    """The live stream of the inbox on granian."""
+
+    def __init__(self, environ: Mapping[str, str], workers: int = 1, port: int | None = None) -> None:
+        self.port = port or free_port()
+        command = [sys.executable, "-m", "granian", "--interface", "asgi", "--factory", "app.streaming:create"]
+        command += ["--loop", "asyncio", "--http", "1", "--host", "127.0.0.1", "--port", str(self.port)]
+        super().__init__(*command, "--workers", str(workers), environ=environ)
+        self.url = f"http://127.0.0.1:{self.port}/api/v2/notifications/stream"
+        wait_for(lambda: self.output.count("Started worker") >= workers)
+
+
 class CeleryWorker(Process):
     """A real worker, ready when it says so."""
 

@@ -52,7 +52,7 @@ def told_before(user_id: int, last_id: int | None) -> Told:
     floor = found[-1].id - 1 if len(found) == REMEMBERED else 0
     if last_id is not None and found:
         sure = found[0].created_at - LONGEST_TRANSACTION
-        found = [row for row in found if row.created_at < sure]
+        found = [row for row in found if row.id == last_id or row.created_at < sure]
     return Told([row.id for row in found], floor)
 
 

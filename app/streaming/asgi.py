@@ -68,13 +68,13 @@ class Streaming:
         raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         try:
             await send({"type": "http.response.start", "status": int(status[:3]), "headers": raw})
-            if stream:
-                await self._run(stream, receive, send)
+            if stream and not await self._run(stream, receive, send):
+                return None
             await send({"type": "http.response.body", "body": body})
         finally:
             if stream:
                 self._watch.drop(stream)
-                log.info("a stream of user %s ends: %s", stream.user_id, stream.over or "its client takes nothing")
+                log.info("a stream of user %s ends: %s", stream.user_id, stream.over)
         return None
 
     async def _live(self, receive: Receive, send: Send) -> None:
@@ -89,8 +89,8 @@ class Streaming:
             await send({"type": f"{message['type']}.complete"})
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _run(self, stream: Stream, receive: Receive, send: Send) -> None:
-        """Send what is told, and a heartbeat where that is nothing, until it is over."""
+    async def _run(self, stream: Stream, receive: Receive, send: Send) -> bool:
+        """Send what is told, and a heartbeat where that is nothing, until it is over; whether its client takes that."""
         listening = asyncio.create_task(_until_gone(stream, receive))
         piece = RETRY
         try:
@@ -104,6 +104,9 @@ class Streaming:
                 piece = b"".join([stream.waiting.popleft() for _ in range(len(stream.waiting))]) or b": \n\n"
         except TimeoutError:
             stream.end("its client takes nothing")
+            return False
+        else:
+            return True
         finally:
             listening.cancel()
 

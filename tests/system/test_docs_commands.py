@@ -173,7 +173,7 @@ class Broadsheet:
     def __init__(self, folder):
         self.folder, self.processes = checkout(folder), {}
         self.settings = dict(part.split("=", 1) for command in STARTS for part in command.split()[:-2])
-        self.settings["PORT"] = str(free_port())  # that of the page may be taken
+        self.settings |= {name: str(free_port()) for name in ("PORT", "STREAM_PORT")}  # that of the page may be taken
         self.environ = environ(folder, PYTHONUNBUFFERED="1", BCRYPT_LOG_ROUNDS="4", WORKERS="1")
         self.start("make run", **self.settings)
         (folder / "notes").mkdir()
