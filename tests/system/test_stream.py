@@ -314,9 +314,9 @@ def test_a_process_that_is_killed_and_started_again_loses_nothing(app, environ, 
     heard = set()
     try:
         for _ in range(2):
-            wait_for(lambda: len(listener.events) >= 20)
+            wait_for(lambda it=listener: len(it.events) >= 20)
             os.killpg(server.pid, signal.SIGKILL)
-            wait_for(lambda: listener.ended)
+            wait_for(lambda it=listener: it.ended)
             assert listener.ids == sorted(set(listener.ids)), "in order, and once"
             heard |= set(listener.ids)
             server.stop()
