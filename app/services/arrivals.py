@@ -1,74 +1,64 @@
 """What arrives in an inbox, for those who listen: each row once, however late its transaction commits.
 
-A row has its id before it is committed: a smaller id may show after a larger one was told. So nobody remembers a
-highest id; he remembers what he has told, and looks at all else.
+A row has its id before it is committed: a smaller id may show after a larger one was told, so a highest id is not
+enough to remember. But no row is committed more than SETTLED_AFTER after it got its id: what lies below a row of that
+age is all there.
 """
 
 from __future__ import annotations
 
-from array import array
 from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, select
-from sqlalchemy.orm import selectinload
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import joinedload
 
 from app.extensions import db
 from app.models import Notification
+from app.models.base import now
 from app.services.posts import LIVE
 
-REMEMBERED = (
-    1000  # of the latest that were told: one that commits after so many later ones of its user is not looked for
-)
-LONGEST_TRANSACTION = timedelta(seconds=60)  # of ours: a worker's has some statements of five seconds at most
+SETTLED_AFTER = timedelta(seconds=60)  # a worker's transaction has some statements, of five seconds at most
 
 
 class Told:
-    """What a listener knows.
+    """What a listener knows: all up to `floor`, and the ids in `young` above it."""
 
-    :ivar ids: told, or from before his time, ascending; nothing up to `floor` is looked at again.
-    """
+    def __init__(self, floor: int, young: set[int]) -> None:
+        self.floor, self.young = floor, young
 
-    def __init__(self, ids: list[int], floor: int) -> None:
-        self.ids, self.floor = array("q", sorted(ids)), floor
-
-    def add(self, ids: list[int]) -> None:
+    def add(self, rows: list[Notification]) -> None:
         """These are told now."""
-        known = sorted({*self.ids, *ids})
-        if len(known) > REMEMBERED:
-            self.floor = known[-REMEMBERED - 1]
-        self.ids = array("q", known[-REMEMBERED:])
+        sure = now() - SETTLED_AFTER
+        self.floor = max((row.id for row in rows if row.created_at < sure), default=self.floor)
+        self.young = {id for id in (*self.young, *(row.id for row in rows)) if id > self.floor}
 
 
 def told_before(user_id: int, last_id: int | None) -> Told:
     """What a listener has been told who begins now or, where a last id is given, who was told up to that one.
 
-    He cannot say what lay below it and was not yet committed: what is younger than LONGEST_TRANSACTION before it counts
-    as not told, and is told once more. One statement.
+    Such a one cannot say what lay below it and was not committed yet: what is little older counts as not told, and is
+    told once more. Two statements.
     """
-    rows = select(Notification.id, Notification.created_at).where(*_inbox(user_id))
+    rows, sure = _inbox(user_id), now() - SETTLED_AFTER
     if last_id is not None:
         rows = rows.where(Notification.id <= last_id)
-    found = db.session.execute(rows.order_by(Notification.id.desc()).limit(REMEMBERED)).all()
-    floor = found[-1].id - 1 if len(found) == REMEMBERED else 0
-    if last_id is not None and found:
-        sure = found[0].created_at - LONGEST_TRANSACTION
-        found = [row for row in found if row.id == last_id or row.created_at < sure]
-    return Told([row.id for row in found], floor)
+        latest = db.session.scalar(rows.order_by(Notification.id.desc()).limit(1))
+        sure = latest.created_at - SETTLED_AFTER if latest else sure
+    settled = rows.where(Notification.created_at < sure).with_only_columns(func.max(Notification.id))
+    floor = db.session.scalar(settled) or 0
+    if last_id is not None:
+        return Told(floor, {latest.id for latest in [latest] if latest and latest.id == last_id})
+    young = rows.where(Notification.id > floor).with_only_columns(Notification.id)
+    return Told(floor, set(db.session.scalars(young)))
 
 
 def untold(user_id: int, told: Told, most: int) -> list[Notification]:
-    """The oldest of what is in an inbox and was not told, each with its post while that is published.
-
-    One statement, and two more where there is something.
-    """
-    ids = select(Notification.id).where(*_inbox(user_id), Notification.id > told.floor).order_by(Notification.id)
-    known = set(told.ids)
-    new = [id for id in db.session.scalars(ids.limit(REMEMBERED + most)) if id not in known][:most]
-    if not new:
-        return []
-    rows = select(Notification).where(Notification.id.in_(new)).options(selectinload(Notification.post.and_(LIVE)))
-    return list(db.session.scalars(rows.order_by(Notification.id)))
+    """The oldest of what is in an inbox and was not told, each with its post while that is published: one statement."""
+    rows = _inbox(user_id).where(Notification.id > told.floor).options(joinedload(Notification.post.and_(LIVE)))
+    some = rows.order_by(Notification.id).limit(len(told.young) + most)
+    return [row for row in db.session.scalars(some) if row.id not in told.young][:most]
 
 
-def _inbox(user_id: int) -> tuple[ColumnElement[bool], ...]:
-    return (Notification.user_id == user_id, Notification.channel == "inbox")
+def _inbox(user_id: int) -> Select[Any]:
+    return select(Notification).where(Notification.user_id == user_id, Notification.channel == "inbox")

@@ -9,7 +9,6 @@ import threading
 import time
 from asyncio import AbstractEventLoop, Event
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import orjson
@@ -119,13 +118,13 @@ class Watch:
             noted = self._app.extensions["coherence"].current(slots)  # before anything is read, as for a cached answer
             now = dict(zip(slots, noted, strict=True)) if noted is not None else {}
             begin_read()
-            for stream in streams:
-                if why := self._tend(stream, now):
-                    self._in_loop(stream.end, why)
+            tended = [(stream, self._tend(stream, now)) for stream in streams]
+        if loop := self._loop:
+            loop.call_soon_threadsafe(_stir, tended)
         return bool(now)
 
     def _tend(self, stream: Stream, now: dict[int, int]) -> str | None:
-        """Tell one; why it has to end, if it has."""
+        """Read for one what is to tell; why it has to end, if it has."""
         if time.time() > stream.expires_at:
             return "its token has expired"
         let_in, read = (tuple(now.get(s) for s in family.member(stream.user_id)) for family in (SESSION, PRIVATE))
@@ -139,16 +138,18 @@ class Watch:
         if room and (not now or read != stream.read):
             rows = arrivals.untold(stream.user_id, stream.told, room)
             stream.waiting.extend(map(_event, rows))
-            stream.told.add([row.id for row in rows])
+            stream.told.add(rows)
             if len(rows) < room:
                 stream.read = read
-            if rows:
-                self._in_loop(stream.stirred.set)
         return None
 
-    def _in_loop(self, call: Callable[..., object], *arguments: object) -> None:
-        assert self._loop
-        self._loop.call_soon_threadsafe(call, *arguments)
+
+def _stir(tended: list[tuple[Stream, str | None]]) -> None:
+    for stream, why in tended:
+        if why:
+            stream.end(why)
+        elif stream.waiting:
+            stream.stirred.set()
 
 
 def _event(row: Notification) -> bytes:
