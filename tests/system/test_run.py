@@ -54,7 +54,8 @@ class Instance:
             return False
 
     def is_whole(self) -> bool:
-        return self.answers() and "relay started" in self.said and " ready." in self.said
+        marks = ("relay started", " ready.", "stream     | [INFO] Started worker")
+        return self.answers() and all(mark in self.said for mark in marks)
 
     def starts_of(self, name: str) -> list[int]:
         """The process ids of the child of this name, one for each time that it was started."""
