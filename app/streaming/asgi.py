@@ -10,15 +10,13 @@ import io
 import logging
 import re
 import signal
-import sys
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, cast
-from urllib.parse import parse_qsl
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from flask import Flask
+from flask import Flask, Request
 from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -38,6 +36,7 @@ RETRY = b"retry: 3000\n\n"  # milliseconds
 OPENED_AT_ONCE = 4  # threads: those that come back after a restart must not hold up those that are here
 HEADERS = [("Content-Type", "text/event-stream"), ("Cache-Control", "no-store"), ("X-Accel-Buffering", "no")]
 STREAM = "broadsheet.stream"  # the environ's key
+OF_THE_BODY = ("HTTP_CONTENT_LENGTH", "HTTP_CONTENT_TYPE", "HTTP_CONTENT_ENCODING", "HTTP_TRANSFER_ENCODING")
 LAST_ID = re.compile(r"[0-9]{1,19}", re.ASCII)
 
 log = logging.getLogger(__name__)
@@ -61,9 +60,8 @@ class Streaming:
         """Serve one client, or the process's life."""
         if scope["type"] == "lifespan":
             return await self._live(receive, send)
-        environ = _environ(scope)
-        answer = await asyncio.get_running_loop().run_in_executor(self._threads, self._asked, environ)
-        status, headers, body = answer
+        environ, loop = _environ(scope), asyncio.get_running_loop()
+        status, headers, body = await loop.run_in_executor(self._threads, self._answer, environ)
         stream: Stream | None = environ.get(STREAM)
         raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         try:
@@ -110,7 +108,7 @@ class Streaming:
         finally:
             listening.cancel()
 
-    def _asked(self, environ: WSGIEnvironment) -> tuple[str, list[tuple[str, str]], bytes]:
+    def _answer(self, environ: WSGIEnvironment) -> tuple[str, list[tuple[str, str]], bytes]:
         """What WSGI answers: status, headers and body."""
         said: list[Any] = []
         body = b"".join(self._front(environ, lambda *start: said.extend(start)))  # type: ignore[arg-type,return-value]
@@ -118,9 +116,9 @@ class Streaming:
 
     def _admit(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """The WSGI application behind the edge: refuse, or begin a stream."""
-        with self._app.request_context(environ):
+        with self._app.request_context(environ) as context:
             try:
-                stream = self._begun(environ)
+                stream = _asked_for(context.request)
                 self._watch.add(stream)
             except Exception as error:
                 return problems.handle(error)(environ, start_response)
@@ -128,22 +126,23 @@ class Streaming:
         start_response("200 OK", HEADERS)
         return []
 
-    def _begun(self, environ: WSGIEnvironment) -> Stream:
-        if environ["PATH_INFO"] != PATH:
-            raise NotFound
-        environ[metrics.ROUTE] = PATH
-        if environ["REQUEST_METHOD"] != "GET":
-            raise MethodNotAllowed(["GET"])
-        principal = guards.authenticate()
-        token = environ["HTTP_AUTHORIZATION"].split()[-1]
-        expires_at = tokens.read(token, ["v2"]).expires_at + tokens.LEEWAY.total_seconds()
-        told = arrivals.told_before(principal.user_id, _last_id(environ))
-        return Stream(principal.user_id, principal.session_id, expires_at, told)
-
 
 def create() -> Streaming:
     """The ASGI application with an app of its own (granian's `--factory`)."""
     return Streaming(create_app())
+
+
+def _asked_for(asked: Request) -> Stream:
+    """The stream that may begin; in the request's context."""
+    if asked.path != PATH:
+        raise NotFound
+    asked.environ[metrics.ROUTE] = PATH
+    if asked.method != "GET":
+        raise MethodNotAllowed(["GET"])
+    principal = guards.authenticate()
+    token = tokens.read(asked.headers["Authorization"].split()[-1], ["v2"])
+    told = arrivals.told_before(principal.user_id, _last_id(asked))
+    return Stream(principal.user_id, principal.session_id, token.expires_at + tokens.LEEWAY.total_seconds(), told)
 
 
 async def _until_gone(stream: Stream, receive: Receive) -> None:
@@ -152,44 +151,32 @@ async def _until_gone(stream: Stream, receive: Receive) -> None:
     stream.end("its client is gone")
 
 
-def _last_id(environ: WSGIEnvironment) -> int | None:
+def _last_id(asked: Request) -> int | None:
     """Where the client was cut off.
 
     :raises Invalid: it is no id.
     """
-    field, given = "Last-Event-ID", environ.get("HTTP_LAST_EVENT_ID")
-    if given is None:
-        field = "last_event_id"
-        given = dict(parse_qsl(environ["QUERY_STRING"], keep_blank_values=True)).get(field)
-    if not given:
-        return None
-    if not LAST_ID.fullmatch(given) or int(given) > BIGGEST_ID:
+    field = "Last-Event-ID" if "Last-Event-ID" in asked.headers else "last_event_id"
+    given = asked.headers.get(field) or asked.args.get(field, "")
+    if given and (not LAST_ID.fullmatch(given) or int(given) > BIGGEST_ID):
         raise Invalid(errors=(FieldError(field, "invalid", "Must be the id of an event"),))
-    return int(given)
+    return int(given) if given else None
 
 
 def _environ(scope: Message) -> WSGIEnvironment:
-    """The request as WSGI has it (PEP 3333). Its body, which nobody wants, is not read."""
+    """The request as WSGI has it (PEP 3333), without its body, which nobody wants."""
     environ: WSGIEnvironment = {
         "REQUEST_METHOD": scope["method"],
-        "SCRIPT_NAME": "",
         "PATH_INFO": scope["path"].encode("utf-8", "surrogateescape").decode("latin-1"),
         "QUERY_STRING": scope["query_string"].decode("latin-1"),
         "SERVER_NAME": scope["server"][0],
         "SERVER_PORT": str(scope["server"][1]),
-        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
         "REMOTE_ADDR": scope["client"][0],
-        "wsgi.version": (1, 0),
         "wsgi.url_scheme": scope["scheme"],
         "wsgi.input": io.BytesIO(),
-        "wsgi.errors": sys.stderr,
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": True,
-        "wsgi.run_once": False,
     }
     for name, value in scope["headers"]:
-        key = "HTTP_" + name.decode("latin-1").upper().replace("-", "_")
-        if key not in ("HTTP_CONTENT_LENGTH", "HTTP_CONTENT_TYPE", "HTTP_TRANSFER_ENCODING"):
-            text = value.decode("latin-1")
+        key, text = "HTTP_" + name.decode("latin-1").upper().replace("-", "_"), value.decode("latin-1")
+        if key not in OF_THE_BODY:
             environ[key] = f"{environ[key]},{text}" if key in environ else text
     return environ

@@ -16,7 +16,7 @@ from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.caching.dependencies import PRIVATE, SESSION
-from app.errors import TooManyRequests, Unauthorized
+from app.errors import TooManyRequests, Unauthorized, Unavailable
 from app.models import Notification
 from app.schemas.v2.notifications import NotificationV2
 from app.services import arrivals, sessions
@@ -67,6 +67,7 @@ class Watch:
         self._streams: set[Stream] = set()
         self._lock, self._wanted = threading.Lock(), threading.Event()
         self._loop: AbstractEventLoop | None = None
+        self._closed = False
 
     def start(self, loop: AbstractEventLoop) -> None:
         """Begin to look, in a thread that nobody waits for."""
@@ -77,8 +78,11 @@ class Watch:
         """Look for this one too, from now on.
 
         :raises TooManyRequests: its user has as many as he may.
+        :raises Unavailable: the process ends.
         """
         with self._lock:
+            if self._closed:
+                raise Unavailable
             if sum(each.user_id == stream.user_id for each in self._streams) >= self._most:
                 problem = TooManyRequests(f"At most {self._most} streams of one user", code="too_many_streams")
                 problem.headers["Retry-After"] = "5"
@@ -93,8 +97,10 @@ class Watch:
 
     def end_all(self) -> None:
         """Let all end, in the event loop: their clients come back, to whoever is here then."""
-        for stream in list(self._streams):
-            stream.end("the process ends")
+        with self._lock:
+            self._closed = True
+            for stream in self._streams:
+                stream.end("the process ends")
 
     def _run(self) -> None:
         pause: float | None = None

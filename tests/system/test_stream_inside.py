@@ -143,6 +143,19 @@ def test_an_inbox_is_read_when_its_generation_has_moved_and_not_before(app, toke
     asyncio.run(drive())
 
 
+def test_a_process_that_ends_begins_no_stream(app, token):
+    """It would keep the process from ending."""
+
+    async def drive():
+        async with living(app) as streaming:
+            streaming._watch.end_all()
+            client = Client(streaming, token)
+            await client.task
+            assert client.status == 503
+
+    asyncio.run(drive())
+
+
 def test_where_generations_cannot_be_known_each_inbox_is_read(app, token, sql, monkeypatch):
     monkeypatch.setattr(app.extensions["coherence"], "current", lambda slots: None)
 
