@@ -138,6 +138,9 @@ SETTINGS = (
         "`smtp://user:password@host:587?starttls=1`; unset: files in `DATA_DIR/mail`",
     ),
     Setting("MAIL_FROM", fields.Email(), "broadsheet@localhost.localdomain", "the sender of mail"),
+    Setting(
+        "WEBHOOK_ALLOW_PRIVATE", fields.Boolean(), "false", "webhooks may call addresses inside; for development alone"
+    ),
     Setting("METRICS_DIR", fields.String(), None, "where web processes count, on one machine; unset: in `DATA_DIR`"),
     Setting(
         "METRICS_TOKEN",

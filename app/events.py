@@ -11,6 +11,8 @@ from app import logs
 from app.extensions import db
 from app.models import OutboxMessage
 
+EMITTED = "emitted"  # in `Session.info`: this transaction has something for the relay
+
 
 @dataclass(frozen=True)
 class PostPublished:
@@ -77,6 +79,14 @@ class StatisticsDue:
     refresh_id: int
 
 
+@dataclass(frozen=True)
+class WebhookDue:
+    """A webhook is to be called, in this round of attempts."""
+
+    delivery_id: int
+    round: int
+
+
 Event = (
     PostPublished
     | FollowersDue
@@ -87,19 +97,21 @@ Event = (
     | Notified
     | Warned
     | StatisticsDue
+    | WebhookDue
 )
 
 # Each name is a task in `app/tasks/`; a test compares the two.
 SUBSCRIBERS: dict[type[Event], tuple[str, ...]] = {
-    PostPublished: ("notify_author", "notify_followers", "notify_admins"),
+    PostPublished: ("notify_author", "notify_followers", "notify_admins", "notify_webhooks_of_post"),
     FollowersDue: ("notify_some_followers",),
-    PostDeletedByAdmin: ("notify_author_of_deletion",),
-    UserRegistered: ("welcome",),
-    UserFollowed: ("notify_followed",),
+    PostDeletedByAdmin: ("notify_author_of_deletion", "notify_webhooks_of_deletion"),
+    UserRegistered: ("welcome", "notify_webhooks_of_registration"),
+    UserFollowed: ("notify_followed", "notify_webhooks_of_follower"),
     PasswordChanged: ("notify_of_password",),
     Notified: ("send_mail",),
     Warned: ("send_warning",),
     StatisticsDue: ("refresh_statistics",),
+    WebhookDue: ("post_webhook",),
 }
 
 
@@ -116,3 +128,4 @@ def emit(*events: Event, event_id: str | None = None) -> None:
         rows += [about | {"subscriber": name} for name in SUBSCRIBERS[type(event)]]
     if rows:
         db.session.execute(insert(OutboxMessage), [row | {"request_id": logs.request_id.get()} for row in rows])
+        db.session.info[EMITTED] = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.models import Post, User
+from app.models import Post, User, Webhook
 
 
 def can_edit_post(actor: User, post: Post) -> bool:
@@ -43,6 +43,16 @@ def can_administer_users(actor: User) -> bool:
 def can_refresh_statistics(actor: User) -> bool:
     """Admins."""
     return actor.is_admin
+
+
+def can_edit_webhook(actor: User, webhook: Webhook) -> bool:
+    """Its owner, and admins."""
+    return actor.is_admin or webhook.user_id == actor.id
+
+
+def can_hear_of_all(owner: User) -> bool:
+    """Webhooks of admins."""
+    return owner.is_admin
 
 
 def can_give_role(actor: User | None, role: str) -> bool:

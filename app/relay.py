@@ -15,12 +15,12 @@ from app import logs
 from app.errors import Problem
 from app.events import SUBSCRIBERS
 from app.extensions import celery, db
-from app.services import outbox
+from app.services import nudges, outbox
 
-POLL_SECONDS = 0.25
+POLL_SECONDS = 1.0  # where nobody nudges: retries, and what another host has written
 FOLD_EVERY_SECONDS = 2.0
 PAUSE_AFTER_FAULT_SECONDS = 1.0
-MOST_WAITING = 200  # messages in a queue: what two children do in some seconds
+MOST_WAITING = 1000  # messages in a queue: what two children do in some seconds
 
 log = logging.getLogger(__name__)
 
@@ -59,16 +59,21 @@ def _crowded() -> set[str]:
     whatever comes later would have to wait behind it.
     """
     queues = {subscriber: route["queue"] for subscriber, route in celery.conf.task_routes.items()}
+    named: set[str] = {celery.conf.task_default_queue, *queues.values()}
     try:
         with celery.producer_or_acquire() as producer:
-            named: set[str] = {celery.conf.task_default_queue, *queues.values()}
-            declared: dict[str, Any] = {n: celery.amqp.queues[n].bind(producer.channel).queue_declare() for n in named}
+
+            def declared() -> dict[str, Any]:
+                return {name: celery.amqp.queues[name].bind(producer.channel).queue_declare() for name in named}
+
+            # As a message is sent: on a new connection where the old one is broken.
+            found = producer.connection.ensure(producer, declared, **celery.conf.task_publish_retry_policy)()
     except Exception as error:  # kombu raises what its transport raises
         log.warning("the broker does not answer: %s", error)
         raise ConnectionError from error
     subscribers = {name for names in SUBSCRIBERS.values() for name in names}
-    default = declared[celery.conf.task_default_queue]
-    return {n for n in subscribers if declared.get(queues.get(n, ""), default).message_count >= MOST_WAITING}
+    default = found[celery.conf.task_default_queue]
+    return {n for n in subscribers if found.get(queues.get(n, ""), default).message_count >= MOST_WAITING}
 
 
 def run() -> None:
@@ -77,18 +82,18 @@ def run() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     log.info("relay started")
-    source, fold_at = current_app.extensions["coherence"].source, 0.0
+    source, fold_at, pipe = current_app.extensions["coherence"].source, 0.0, nudges.Pipe()
     while not stop.is_set():
         if time.monotonic() >= fold_at:  # here, so that no GET has to write
             fold_at = time.monotonic() + FOLD_EVERY_SECONDS
             source.fold()
         try:
-            pause = 0.0 if publish_due() else POLL_SECONDS
+            if not publish_due():
+                pipe.wait(POLL_SECONDS)
         except ConnectionError:
-            pause = PAUSE_AFTER_FAULT_SECONDS
+            stop.wait(PAUSE_AFTER_FAULT_SECONDS)
         except (SQLAlchemyError, Problem) as error:
             log.warning("the database does not answer: %s", error)
-            pause = PAUSE_AFTER_FAULT_SECONDS
+            stop.wait(PAUSE_AFTER_FAULT_SECONDS)
         db.session.remove()
-        stop.wait(pause)
     log.info("relay stopped")

@@ -24,6 +24,8 @@ from app.models import (
     StatisticsRefresh,
     Todo,
     User,
+    Webhook,
+    WebhookDelivery,
 )
 
 USERS = Family("users", slot=0)
@@ -88,7 +90,7 @@ MAP: dict[type, tuple[Stales, ...]] = {
 }
 
 # What no cached answer reads.
-NEVER_CACHED = (IdempotencyKey, Imported, OutboxMessage, StatisticsRefresh)
+NEVER_CACHED = (IdempotencyKey, Imported, OutboxMessage, StatisticsRefresh, Webhook, WebhookDelivery)
 
 
 def families_moved_by(table: str) -> frozenset[Family]:

@@ -10,6 +10,7 @@ from app.models.session import Session
 from app.models.statistics import Statistic, StatisticsRefresh
 from app.models.todo import Todo
 from app.models.user import User
+from app.models.webhook import Webhook, WebhookDelivery
 
 __all__ = [
     "Follow",
@@ -25,4 +26,6 @@ __all__ = [
     "StatisticsRefresh",
     "Todo",
     "User",
+    "Webhook",
+    "WebhookDelivery",
 ]

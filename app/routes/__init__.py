@@ -23,6 +23,7 @@ from app.routes.v2 import stats as stats_v2
 from app.routes.v2 import tags as tags_v2
 from app.routes.v2 import todos as todos_v2
 from app.routes.v2 import users as users_v2
+from app.routes.v2 import webhooks as webhooks_v2
 from app.schemas.base import BIGGEST_ID, Schema
 from app.schemas.v1.messages import ErrorV1
 from app.schemas.v2.problems import ProblemV2
@@ -36,6 +37,7 @@ V2 = (
     tags_v2,
     todos_v2,
     notifications_v2,
+    webhooks_v2,
     stats_v2,
     admin_v2,
     cache_v2,

@@ -19,18 +19,23 @@ MORE_ANSWERS = {
     "create_post": (409,),
     "create_todo": (409,),
     "create_user": (401, 403, 409),
+    "create_webhook": (409,),
     "delete_account": (409, 412),
     "delete_post": (412,),
     "delete_todo": (412,),
     "delete_user": (409, 412),
+    "delete_webhook": (412,),
     "follow_user": (409,),
     "login": (401,),
     "login_user": (401,),
+    "ping_webhook": (409,),
+    "redeliver_webhook": (409,),
     "refresh": (401,),
     "update_me": (409, 412),
     "update_post": (412,),
     "update_todo": (412,),
     "update_user": (409, 412),
+    "update_webhook": (412,),
 }
 CONDITIONS = dict.fromkeys(
     (name for name, statuses in MORE_ANSWERS.items() if 412 in statuses), ("If-Match",)

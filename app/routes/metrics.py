@@ -29,13 +29,17 @@ class Outbox:
     """The state of the outbox, as Prometheus' registry asks for it: of now, and of no process."""
 
     def collect(self) -> Iterator[Metric]:
-        """The number of messages by state, and the age of the oldest that waits."""
+        """The number of messages, and the age of the oldest that waits."""
         from prometheus_client.core import GaugeMetricFamily
 
-        messages = GaugeMetricFamily("broadsheet_outbox_messages", "Messages of the outbox.", labels=["state"])
-        for state, number in outbox.counts().items():
-            messages.add_metric([state], number)
-        yield messages
+        by = ("event", "subscriber")
+        messages = GaugeMetricFamily("broadsheet_outbox_messages", "Messages of the outbox.", labels=("state", *by))
+        lag = GaugeMetricFamily("broadsheet_outbox_lag_seconds", "Age of the oldest that waits for it.", labels=by)
+        for tally in outbox.tallies():
+            lag.add_metric([tally.event, tally.subscriber], tally.lag_seconds)
+            for state, number in tally.states.items():
+                messages.add_metric([state, tally.event, tally.subscriber], number)
+        yield from (messages, lag)
         waits = "Age of the oldest that waits."
         yield GaugeMetricFamily("broadsheet_outbox_oldest_seconds", waits, value=outbox.oldest_seconds())
 

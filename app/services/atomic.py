@@ -10,6 +10,7 @@ from sqlalchemy.orm import exc as orm_exc
 
 from app.errors import Conflict, TryAgain
 from app.extensions import db
+from app.services import nudges
 
 # deadlock, serialisation failure, lock not available (PostgreSQL, appendix A)
 TRANSIENT = {"40P01", "40001", "55P03"}
@@ -47,6 +48,7 @@ def atomic() -> Iterator[None]:
             if session.info[STATE] == FAILED:
                 raise RuntimeError("the error of an atomic() within was caught: half of it would be kept")
             session.commit()
+        nudges.committed()
     except BaseException:
         session.rollback()
         raise

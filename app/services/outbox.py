@@ -180,3 +180,27 @@ def counts() -> dict[str, int]:
         state: db.session.scalar(select(func.count()).select_from(OutboxMessage).where(*conditions)) or 0
         for state, conditions in STATES.items()
     }
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What became of one event's messages for one subscriber; for how many seconds its oldest has been waiting."""
+
+    event: str
+    subscriber: str
+    states: dict[str, int]
+    lag_seconds: float
+
+
+def tallies() -> list[Tally]:
+    """By event and subscriber: one statement."""
+    numbers = [func.count().filter(*conditions).label(state) for state, conditions in STATES.items()]
+    oldest = func.min(OutboxMessage.created_at).filter(*WAITING)
+    by = (OutboxMessage.event, OutboxMessage.subscriber)
+    rows = db.session.execute(select(*by, oldest, *numbers).group_by(*by).order_by(*by))
+    return [
+        Tally(
+            event, subscriber, dict(zip(STATES, counts, strict=True)), (now() - since).total_seconds() if since else 0.0
+        )
+        for event, subscriber, since, *counts in rows
+    ]

@@ -42,6 +42,7 @@ def celery_settings(broker_url: str) -> dict[str, Any]:
             "send_warning": {"queue": "urgent"},  # behind no other mail
             "refresh_statistics": {"queue": "background"},  # what takes long makes nobody wait for his mail
             "notify_some_followers": {"queue": "background"},  # nor do a hundred thousand followers of one
+            "post_webhook": {"queue": "webhooks"},  # nor programs of others, which may think for 18 s
         },
     }
 

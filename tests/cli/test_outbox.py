@@ -31,7 +31,7 @@ def test_status_counts_what_waits_is_done_and_is_given_up(app, run, sql):
     first, second = (row[0] for row in sql("SELECT id FROM outbox ORDER BY id LIMIT 2"))
     sql("UPDATE outbox SET done_at = created_at WHERE id = :id", id=first)
     sql("UPDATE outbox SET dead_at = created_at WHERE id = :id", id=second)
-    assert run("outbox", "status").startswith("waiting  7\ndone     1\ndead     1\noldest   ")
+    assert run("outbox", "status").startswith("waiting  10\ndone     1\ndead     1\noldest   ")
 
 
 def test_dead_names_what_was_given_up_and_why_a_line_each(run, dead):

@@ -1,7 +1,9 @@
 """Relay and worker for drills: with a fault in them, with a shorter lease, or without their protection.
 
 DRILL_FAULT: where they kill themselves, with all their children. DRILL_LEASE: seconds; without one, the real lease.
-DRILL_UNPROTECTED: what was taken from the outbox is never given back, as if there were no lease: at most once.
+DRILL_SMTP_TIMEOUT, DRILL_CALL: seconds that a mail server and a webhook's call may take; without it, the real ones.
+DRILL_UNPROTECTED: what was taken from the outbox is never given back, as if there were no lease: at most once. What
+failed is not tried again, and a webhook may think for ever.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from datetime import timedelta
 from itertools import count
 from typing import Any
 
-from app.services import mail, notifications, outbox
+from app.services import callouts, mail, notifications, outbox, webhooks
 from run import app
 
 celery = app.extensions["celery"]
@@ -46,6 +48,13 @@ if fault == "after the 250":  # the mail server has taken it, and nobody knows
     mail.send = killing(mail.send)
 if lease := os.environ.get("DRILL_LEASE"):
     outbox.LEASE = timedelta(seconds=float(lease))
+if timeout := os.environ.get("DRILL_SMTP_TIMEOUT"):
+    mail.TIMEOUT_SECONDS = float(timeout)
+if call := os.environ.get("DRILL_CALL"):
+    callouts.SECONDS = float(call)
+    webhooks.SLOW_SECONDS = float(call) / 2
 if os.environ.get("DRILL_UNPROTECTED"):
+    callouts.SECONDS = 86_400
     outbox.LEASE = timedelta(days=1)
     outbox.release = lambda ids: None
+    outbox.fail = lambda message_id, error: None

@@ -9,25 +9,12 @@ import time
 
 import pytest
 
-from tests.drills.drill import FULL, LEASE_SECONDS
+from tests.drills.drill import FULL, judge
 from tests.servers import Redis, wait_for
 
 BROKER_SECONDS = 10 if FULL else 3
 WRITING_SECONDS = 10 if FULL else 2
-PATIENCE = 2 * LEASE_SECONDS + 30
-IN_VAIN = LEASE_SECONDS + 4  # what has not come by then was not taken up again
 BOTH = pytest.mark.parametrize("protected", [True, False], ids=["protected", "unprotected"])
-
-
-def judge(drill, protected, mail_duplicates=0):
-    """All was delivered, or, without protection, not all. The API's clients have noticed nothing in either case."""
-    said = drill.report(PATIENCE if protected else IN_VAIN)
-    assert said["5xx"] == 0
-    assert said["duplicates"] == 0
-    assert said["mail_duplicates"] <= mail_duplicates
-    assert (said["lost"] == 0) == protected, said
-    if FULL:
-        assert said["slowest_write_ms"] < 500
 
 
 @BOTH
@@ -45,9 +32,13 @@ def test_a_relay_that_dies_between_two_messages_loses_none(drill, protected):
 
 @pytest.mark.parametrize(
     ("fault", "protected", "mail_duplicates"),
-    [("before the commit", True, 0), ("before the stamp", True, 0), ("after the 250", True, 1),
-     ("before the commit", False, 0)],
-)  # fmt: skip
+    [
+        ("before the commit", True, 0),
+        ("before the stamp", True, 0),
+        ("after the 250", True, 2),
+        ("before the commit", False, 0),
+    ],
+)  # fmt: skip  (two: each of a worker's two children may stand between the mail server's 250 and the commit)
 def test_a_worker_that_is_killed_at_its_work_loses_nothing(drill, fault, protected, mail_duplicates):
     with drill(f"worker killed {fault}", protected) as one:
         one.relay()

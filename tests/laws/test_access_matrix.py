@@ -96,6 +96,15 @@ TABLE: dict[tuple[str, str], tuple[int, ...]] = {
     ("DELETE", "/api/v2/users/<int:id>/follow"): (401, 204, 204, 204, 204, 401),
     ("GET", "/api/v2/users/<int:id>/followers"): EVERYBODY,
     ("GET", "/api/v2/users/<int:id>/following"): EVERYBODY,
+    ("GET", "/api/v2/webhooks"): KNOWN,
+    ("POST", "/api/v2/webhooks"): (401, 201, 201, 201, 201, 401),
+    ("GET", "/api/v2/webhooks/<int:id>"): (401, 404, 200, 404, 200, 401),
+    ("PATCH", "/api/v2/webhooks/<int:id>"): (401, 404, 200, 404, 200, 401),
+    ("DELETE", "/api/v2/webhooks/<int:id>"): (401, 404, 204, 404, 204, 401),
+    ("GET", "/api/v2/webhooks/<int:id>/deliveries"): (401, 404, 200, 404, 200, 401),
+    ("POST", "/api/v2/webhooks/<int:id>/deliveries/<int:delivery_id>/redeliver"): (401, 404, 202, 404, 202, 401),
+    ("POST", "/api/v2/webhooks/<int:id>/ping"): (401, 404, 202, 404, 202, 401),
+    ("POST", "/api/v2/webhooks/<int:id>/secret"): (401, 404, 200, 404, 200, 401),
     ("GET", "/swaggerui/<path:filename>"): EVERYBODY,
 }
 QUERIES = {"/api/v2/admin/cache/effects": "?table=posts"}
@@ -118,6 +127,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "/api/v2/todos": {"task": "Buy ink"},
     "/api/v2/todos/<int:id>": {"done": True},
     "/api/v2/users": {"username": "newcomer", "password": PASSWORD},
+    "/api/v2/webhooks": {"url": "https://93.184.215.14/hook", "events": ["post.published"]},
+    "/api/v2/webhooks/<int:id>": {"events": ["post.deleted"]},
 }
 PRIVATE = {"email": "owner@secret.example", "mobile": "+49 170 1234567", "birth": "1993-08-23"}
 SEES_PRIVATE = {
@@ -129,9 +140,10 @@ SEES_PRIVATE = {
     ("GET", "/api/v2/admin/users/<int:id>", "admin"),
     ("PATCH", "/api/v2/admin/users/<int:id>", "admin"),
 }
-SECRETS = ("$2b$", "password_hash", "username_key")
+SECRETS = ("$2b$", "password_hash", "username_key", "whsec_the-owner")
 CASES = [pytest.param(m, rule, role, id=f"{m} {rule} as {role}") for m, rule in TABLE for role in ROLES]
 STORED = ("users", "posts", "outbox", "sessions", "todos", "notifications", "follows", "statistics_refreshes")
+STORED += ("webhooks", "webhook_deliveries")
 
 
 def _refused(method: str, rule: str, role: str) -> bool:
@@ -160,6 +172,12 @@ class World:
         )
         sql(f"{given_up} VALUES ('e', 'x', 'x', '{{}}', '2026-01-01', '2026-01-01', 8, '2026-01-01')")
         self.message = sql("SELECT max(id) FROM outbox")[0][0]
+        hook = "INSERT INTO webhooks (user_id, url, events, scope, active, secret, created_at) VALUES"
+        sql(f"{hook} (:id, 'https://x', '[\"ping\"]', 'own', true, 'whsec_the-owner', '2026-01-01')", id=self.owner.id)
+        self.webhook = sql("SELECT max(id) FROM webhooks")[0][0]
+        called = "INSERT INTO webhook_deliveries (webhook_id, event_id, type, body, round, tries, attempts, created_at)"
+        sql(f"{called} VALUES (:id, 'e', 'ping', '{{}}', 1, 0, '[]', '2026-01-01')", id=self.webhook)
+        self.delivery = sql("SELECT max(id) FROM webhook_deliveries")[0][0]
         self._refresh = token_of(self.owner, "refresh")
         self._headers = {}
         if role != "anon":
@@ -174,11 +192,15 @@ class World:
     def ask(self, method: str, rule: str) -> TestResponse:
         """Send the method to the rule's address, about what is the owner's."""
         ids = {"users": self.owner.id, "todos": self.todo, "notifications": self.notification}
-        ids |= {"refreshes": self.refresh, "messages": self.message}
+        ids |= {"refreshes": self.refresh, "messages": self.message, "webhooks": self.webhook}
         post = self.trashed if rule.endswith("/restore") else self.post
         id = next((id for noun, id in ids.items() if f"/{noun}/" in rule), post.id)
         file = "docs.css" if "/docs/" in rule else "swagger-ui.css"
-        url = rule.replace("<int:id>", str(id)).replace("<path:filename>", file)
+        url = (
+            rule.replace("<int:id>", str(id))
+            .replace("<int:delivery_id>", str(self.delivery))
+            .replace("<path:filename>", file)
+        )
         url += QUERIES.get(rule, "")
         body = BODIES.get(rule) if method in ("POST", "PUT", "PATCH") else None
         if rule.endswith("/auth/refresh"):
@@ -209,7 +231,7 @@ def test_each_role_gets_the_answer_of_the_table_and_nothing_of_anothers(world, s
     if "/v" in rule:
         text = answer.text
         assert not [word for word in SECRETS if word in text]
-        assert "disabled_at" not in text or "/admin/" in rule
+        assert "disabled_at" not in text or "/admin/" in rule or "/webhooks" in rule  # a webhook's own
         seen = [value for value in PRIVATE.values() if value in text]
         assert seen == (list(PRIVATE.values()) if (method, rule, role) in SEES_PRIVATE else [])
     answer.close()

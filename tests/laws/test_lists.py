@@ -29,6 +29,8 @@ PRIVATE_STATEMENTS = {
     "/api/v2/posts/trash": 4,
     "/api/v2/admin/users?total=true": 4,
     "/api/v2/admin/outbox/messages?state=waiting&total=true": 3,
+    "/api/v2/webhooks?total=true": 4,
+    "/api/v2/webhooks/{webhook}/deliveries?total=true": 5,
 }
 
 
@@ -67,9 +69,14 @@ def test_a_private_list_has_a_fixed_number_of_statements(
         sql(f"{told} VALUES ('e{post.id}', :id, 'inbox', 'new_post', :post, '2026-01-01')", id=admin.id, post=post.id)
         due = "INSERT INTO outbox (event_id, event, subscriber, ids, created_at, next_attempt_at, attempts)"
         sql(f"{due} VALUES ('e', 'x', 'x', '{{}}', '2026-01-01', '2026-01-01', 0)")
+        hook = "INSERT INTO webhooks (user_id, url, events, scope, active, secret, created_at)"
+        sql(f"{hook} VALUES (:id, 'https://x', '[\"ping\"]', 'own', true, 'x', '2026-01-01')", id=admin.id)
+        webhook = sql("SELECT min(id) FROM webhooks")[0][0]
+        called = "INSERT INTO webhook_deliveries (webhook_id, event_id, type, body, round, tries, attempts, created_at)"
+        sql(f"{called} VALUES (:id, :e, 'ping', '{{}}', 1, 0, '[]', '2026-01-01')", id=webhook, e=f"e{post.id}")
     client = as_user(admin, "v2")
     with count_queries() as statements:
-        assert client.get(address).status_code == 200
+        assert client.get(address.format(webhook=webhook)).status_code == 200
     assert len(statements) == expected
 
 

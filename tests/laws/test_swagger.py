@@ -21,6 +21,8 @@ GUARDED_V2 |= {"get_cache", "get_cache_effects", "purge_cache", "renew_cache"}
 GUARDED_V2 |= {"get_outbox", "list_messages", "replay_message", "discard_message"}
 GUARDED_V2 |= {"replay_messages", "discard_messages"}
 GUARDED_V2 |= {"list_accounts", "get_account", "administer_account", "delete_account"}
+GUARDED_V2 |= {"list_webhooks", "create_webhook", "get_webhook", "update_webhook", "delete_webhook", "ping_webhook"}
+GUARDED_V2 |= {"rotate_webhook_secret", "list_webhook_deliveries", "redeliver_webhook"}
 GUARDED_V2 |= {"refresh_statistics", "get_statistics_refresh"}
 FROZEN = ROOT / "docs/swagger/v1.json"
 

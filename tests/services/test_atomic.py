@@ -177,7 +177,7 @@ def test_a_handler_that_meets_another_writer_runs_once_more(as_user, author, sql
     assert as_user(author).post("/api/v1/posts", json=POST).status_code == 201
     assert len(runs) == 2
     assert sorted(sql("SELECT title FROM posts")) == [("A title",), ("half",)], "the first run left nothing"
-    assert len(sql("SELECT * FROM outbox")) == 3
+    assert len(sql("SELECT * FROM outbox")) == 4
 
 
 def test_a_handler_that_meets_another_writer_twice_answers_503(as_user, author, sql, fails):
@@ -250,4 +250,4 @@ def test_twelve_writers_at_once_all_succeed(server, author, token_of, sql):
         statuses = [status for answered in pool.map(write, range(12)) for status in answered]
     assert statuses == [201] * 120
     assert sql("SELECT count(*) FROM posts")[0][0] == 120
-    assert sql("SELECT count(*) FROM outbox")[0][0] == 360
+    assert sql("SELECT count(*) FROM outbox")[0][0] == 480

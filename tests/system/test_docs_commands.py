@@ -106,6 +106,7 @@ CANNOT = {
     "TRUSTED_HOSTS=blog.example.org docker compose up -d": DOCKER,
     "docker compose exec web flask --app run users create NAME --admin --email ADDRESS": DOCKER,
     "docker compose exec web flask --app run doctor": DOCKER,
+    "docker compose --profile flower up": DOCKER,
 }
 # A flask of its own for each command, made by fork from one that has imported the app: that is what takes its time.
 FORKS = """

@@ -82,11 +82,23 @@ def test_why_a_cached_route_was_no_hit_is_counted(app, counted, make_user, make_
 def test_the_outbox_shows_what_waits_and_for_how_long(client, sql):
     nothing = samples(client.get("/metrics", environ_base=LOCAL).text)
     assert value(nothing, "broadsheet_outbox_oldest_seconds") == 0
-    columns = "event_id, event, subscriber, ids, created_at, next_attempt_at, attempts"
-    sql(f"INSERT INTO outbox ({columns}) VALUES ('x', 'x', 'x', '{{}}', '2026-01-01', '2026-01-01', 0)")
+    columns = "event_id, event, subscriber, ids, created_at, next_attempt_at, attempts, done_at"
+    for subscriber, done in (("mail", "NULL"), ("mail", "'2026-01-02'"), ("inbox", "'2026-01-02'")):
+        values = f"'x', 'x', '{subscriber}', '{{}}', '2026-01-01', '2026-01-01', 0, {done}"
+        sql(f"INSERT INTO outbox ({columns}) VALUES ({values})")
     found = samples(client.get("/metrics", environ_base=LOCAL).text)
-    assert value(found, "broadsheet_outbox_messages", state="waiting") == 1
+    numbers = {
+        (state, to): value(found, "broadsheet_outbox_messages", state=state, event="x", subscriber=to)
+        for state in ("waiting", "done", "dead")
+        for to in ("mail", "inbox")
+    }
+    assert {key for key, number in numbers.items() if number == 1} == {
+        *(("waiting", "mail"), ("done", "mail"), ("done", "inbox")),
+    }
+    assert sum(numbers.values()) == 3
     assert value(found, "broadsheet_outbox_oldest_seconds") > 3600
+    assert value(found, "broadsheet_outbox_lag_seconds", subscriber="mail") > 3600
+    assert value(found, "broadsheet_outbox_lag_seconds", subscriber="inbox") == 0
 
 
 def test_only_this_machine_is_shown_them(client):

@@ -11,8 +11,11 @@ from dataclasses import dataclass
 import psutil
 import pytest
 
+from app import tasks
+from app.extensions import celery
 from tests.servers import CeleryWorker, Redis, Relay, wait_for
 from tests.tasks.mail_server import MailServer
+from tests.tasks.target import WEBHOOKS, Target, make
 
 PAST = "2020-01-01 00:00:00"
 
@@ -101,3 +104,69 @@ def lapse(sql) -> Callable[[], None]:
         sql(f"UPDATE outbox SET next_attempt_at = '{PAST}' WHERE done_at IS NULL AND dead_at IS NULL")
 
     return run_out
+
+
+# Webhooks, and a program of somebody else's
+
+
+@pytest.fixture
+def target():
+    with Target() as target:
+        yield target
+
+
+@pytest.fixture
+def inside(app, monkeypatch):
+    """Targets on this machine may be called, unless a test says otherwise."""
+    monkeypatch.setitem(app.config, "WEBHOOK_ALLOW_PRIVATE", True)
+
+
+@pytest.fixture
+def alice(make_user):
+    return make_user(username="alice")
+
+
+@pytest.fixture
+def hers(alice, as_user):
+    return as_user(alice, "v2")
+
+
+@pytest.fixture
+def root(make_user, as_user):
+    return as_user(make_user(username="root", role="admin"), "v2")
+
+
+@pytest.fixture
+def hook(hers, target):
+    """A webhook of Alice's: what was answered when it was made."""
+    return make(hers, target)
+
+
+@pytest.fixture
+def perform(app, sql):
+    """perform(): run what is due for the first time, and what follows; perform(again=True): what failed too."""
+    tasks.init_app(app)
+
+    def run(again=False) -> None:
+        seen = set()
+        while due := sql("SELECT id, subscriber, attempts FROM outbox WHERE done_at IS NULL AND dead_at IS NULL"):
+            due = [row for row in due if row[0] not in seen and (again or row[2] == 0)]
+            if not due:
+                return
+            for id, subscriber, attempts in due:
+                seen.add(id)
+                celery.tasks[subscriber].apply(args=[id, attempts], throw=True)
+
+    return run
+
+
+@pytest.fixture
+def try_often(perform):
+    """try_often(): until the outbox has given up, or all is done."""
+    return lambda: [perform(again=True) for _ in range(8)]
+
+
+@pytest.fixture
+def delivery(hers, hook):
+    """delivery(): the latest of Alice's webhook."""
+    return lambda: hers.get(f"{WEBHOOKS}/{hook['id']}/deliveries").json["items"][0]

@@ -42,12 +42,16 @@ class MailServer:
         self.before_taking: Callable[[int, str], Awaitable[None]] | None = None
         self.hangs_up_at_quit = False
         self.logins: list[bytes] = []
+        self._port = free_port()
+        self._controller = self._listener()
+
+    def _listener(self) -> Controller:
         secure = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         AUTHORITY.issue_cert("localhost", "127.0.0.1").configure_cert(secure)
-        self._controller = Controller(
+        return Controller(
             self,
             hostname="127.0.0.1",
-            port=free_port(),
+            port=self._port,
             tls_context=secure,
             require_starttls=True,
             auth_required=True,
@@ -61,7 +65,7 @@ class MailServer:
 
     def url_of(self, user: str, password: str, query: str = "?starttls=1") -> str:
         """The same with another login."""
-        return f"smtp://{quote(user)}:{quote(password, safe='')}@localhost:{self._controller.port}{query}"
+        return f"smtp://{quote(user)}:{quote(password, safe='')}@localhost:{self._port}{query}"
 
     def to(self, address: str) -> list[EmailMessage]:
         """The mails that came for an address."""
@@ -97,6 +101,15 @@ class MailServer:
             await asyncio.sleep(0)
             server.transport.abort()
         return "221 Bye"
+
+    def go_away(self) -> None:
+        """Refuse connections from now on."""
+        self._controller.stop()
+
+    def come_back(self) -> None:
+        """Listen again, where it did."""
+        self._controller = self._listener()
+        self._controller.start()
 
     def calm(self) -> None:
         """As it was at first."""

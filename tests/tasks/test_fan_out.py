@@ -140,6 +140,6 @@ def test_a_worker_tells_thousands_in_the_background(environ, author, followed_by
     followed_by(2500)
     with delivering(environ) as delivery:
         assert as_user(author).post("/api/v1/posts", json=POST).status_code == 201
-        delivered(3 + 3)
+        delivered(4 + 3)
         assert delivery.worker.popen.poll() is None
     assert {tuple(row) for row in sql(TOLD)} == {("inbox", 2500, 2500)}

@@ -32,7 +32,7 @@ def test_a_new_post_tells_its_author_and_the_admins(
     sql("UPDATE users SET deleted_at = created_at WHERE username = 'gone'")
     headers = {"Authorization": f"Bearer {token_of(author)}"}
     assert requests.post(f"{server.url}/api/v1/posts", json=POST, headers=headers, timeout=10).status_code == 201
-    delivered(3 + 3)
+    delivered(4 + 3)
     assert inbox() == [("ada", "new_post"), ("author", "post_published"), ("bea", "new_post"), ("mute", "new_post")]
     assert sql("SELECT DISTINCT attempts FROM outbox") == [(1,)]
 
@@ -55,5 +55,5 @@ def test_a_new_post_tells_its_author_and_the_admins(
 
 def test_an_admin_who_writes_is_told_once(delivery, as_user, make_user, inbox, delivered):
     assert as_user(make_user(username="ada", role="admin")).post("/api/v1/posts", json=POST).status_code == 201
-    delivered(3 + 1)
+    delivered(4 + 1)
     assert inbox() == [("ada", "post_published")]

@@ -18,7 +18,7 @@ from tests.tasks.mail_server import CERTIFICATE, USER
 
 POST = {"title": "A title", "content": "Some words."}
 AUTHOR, ADMIN = "author@example.org", "ada@example.org"
-MESSAGES = 5  # of one post: for author, followers and admins, and a mail to author and Ada
+MESSAGES = 6  # of one post: for author, followers, admins and webhooks, and a mail to author and Ada
 BOTH = [("ada", "new_post"), ("author", "post_published")]
 
 

@@ -19,7 +19,7 @@ from app.events import SUBSCRIBERS, Notified, PostPublished, Warned, emit
 from app.extensions import celery, db
 from app.models import OutboxMessage
 from app.models.base import now
-from app.services import notifications, outbox, statistics
+from app.services import notifications, outbox, statistics, webhooks
 from app.services.atomic import atomic
 
 POST = {"title": "A title", "content": "Some words."}
@@ -68,7 +68,7 @@ def message(in_app):
 
 
 def test_every_event_has_the_ids_that_its_subscribers_take():
-    does = vars(notifications) | {"refresh_statistics": statistics.run_refresh}
+    does = vars(notifications) | vars(webhooks) | {"refresh_statistics": statistics.run_refresh}
     for event, names in SUBSCRIBERS.items():
         for name in names:
             taken = list(inspect.signature(does[name]).parameters)
@@ -81,7 +81,8 @@ def test_an_event_is_in_the_transaction_of_its_change(in_app, sql):
         db.session.flush()
         assert sql("SELECT * FROM outbox") == [], "others do not see it before the commit"
     rows = sql("SELECT event, subscriber, attempts, done_at FROM outbox ORDER BY id")
-    assert rows == [("PostPublished", f"notify_{whom}", 0, None) for whom in ("author", "followers", "admins")]
+    told = ("author", "followers", "admins", "webhooks_of_post")
+    assert rows == [("PostPublished", f"notify_{whom}", 0, None) for whom in told]
     assert len(sql("SELECT DISTINCT event_id FROM outbox")) == 1
 
 
@@ -100,7 +101,7 @@ def test_a_write_that_fails_after_its_event_tells_nobody(as_user, make_user, sql
     assert sql("SELECT * FROM outbox") == []
     monkeypatch.undo()
     assert author.post("/api/v1/posts", json=POST).status_code == 201
-    assert len(sql("SELECT * FROM outbox")) == 3
+    assert len(sql("SELECT * FROM outbox")) == 4
 
 
 def test_what_is_claimed_is_nobody_elses_until_the_lease_lapses(emitted, lapse):
@@ -118,8 +119,8 @@ def test_a_queue_that_nobody_empties_is_not_filled_for_ever_and_holds_up_no_othe
     assert [relay.publish_due(), relay.publish_due()] == [100, 0]
     with atomic():
         emit(PostPublished(1), Warned(1))
-    assert relay.publish_due() == 4
-    assert len(published()) == 103  # and the one that is urgent
+    assert relay.publish_due() == 5
+    assert len(published()) == 104  # and the one that is urgent
 
 
 def test_a_queue_is_filled_again_once_there_is_room(emitted, broker_redis, monkeypatch):

@@ -26,7 +26,7 @@ def test_the_id_of_a_request_stands_in_the_logs_of_web_relay_and_worker(
     post = {"title": "Hello", "content": "Some words."}
     with delivering(settings) as delivery, WebServer(settings) as server:
         assert requests.post(f"{server.url}/api/v1/posts", json=post, headers=headers, timeout=10).status_code == 201
-        delivered(3 + 1)
+        delivered(4 + 1)
         wait_for(lambda: "send_mail" in delivery.worker.output)
         web, relay, worker = (_events(each.output) for each in (server, delivery.relay, delivery.worker))
     (answered,) = [event for event in web if event.get("path") == "/api/v1/posts"]

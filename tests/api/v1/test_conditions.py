@@ -70,7 +70,7 @@ def test_a_post_that_is_sent_twice_under_a_key_is_written_once(as_user, make_use
     assert "Idempotency-Replayed" not in first.headers
     assert second.headers["Idempotency-Replayed"] == "true"
     assert sql("SELECT count(*) FROM posts")[0][0] == 1
-    assert sql("SELECT count(*) FROM outbox")[0][0] == 3, "author, followers and admins hear of it once"
+    assert sql("SELECT count(*) FROM outbox")[0][0] == 4, "author, followers, admins and webhooks hear of it once"
 
 
 def test_another_body_under_the_same_key_is_refused(as_user, make_user, sql):

@@ -107,7 +107,8 @@ def test_what_the_outbox_delivers_is_seen_in_the_inbox_at_once(alice, following,
     written = hers.post(f"{V2}/posts", json={"title": "Sent", "content": "c"}).json
     with app.app_context():
         for subscriber, event_id in sql("SELECT subscriber, event_id FROM outbox WHERE event = 'PostPublished'"):
-            getattr(notifications, subscriber)(event_id, post_id=written["id"])
+            if "webhooks" not in subscriber:
+                getattr(notifications, subscriber)(event_id, post_id=written["id"])
         db.session.remove()
     assert (_titles(his), _titles(hers)) == (["Sent"], ["Sent"])
 

@@ -56,7 +56,12 @@ def test_a_new_post_was_published_now_and_never_changed(hers):
 def test_who_is_to_hear_of_a_post_is_noted_with_it(hers, sql):
     written = hers.post(POSTS, json=NEW).json
     noted = sql("SELECT subscriber, ids FROM outbox ORDER BY subscriber")
-    assert [name for name, _ in noted] == ["notify_admins", "notify_author", "notify_followers"]
+    assert [name for name, _ in noted] == [
+        "notify_admins",
+        "notify_author",
+        "notify_followers",
+        "notify_webhooks_of_post",
+    ]
     assert all(str(written["id"]) in str(ids) for _, ids in noted)
 
 
