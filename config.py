@@ -77,6 +77,10 @@ SETTINGS = (
     Setting("DATA_DIR", fields.String(), "var", "what is kept on disk; relative to `run.py`"),
     Setting("HOST", fields.String(), "127.0.0.1", "the address to listen on"),
     Setting("PORT", _whole(1, 65535), "5000", "the TCP port to listen on"),
+    Setting(
+        "STREAM_PORT", _whole(1, 65535), None, "the TCP port of the inbox's live stream; unset: the one after `PORT`"
+    ),
+    Setting("STREAMS_PER_USER", _whole(1, 1000), "5", "live streams of one user at a time, in each stream process"),
     Setting("WORKERS", _whole(1, 256), "2", "web server processes"),
     Setting("THREADS", _whole(1, 256), "8", "threads of each web server process"),
     Setting("DATABASE_URL", _url(*DATABASES), None, "SQLite or PostgreSQL; unset: SQLite in `DATA_DIR`"),
@@ -191,6 +195,8 @@ def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
     if values["APP_ENV"] == "production":
         _check_production(values, environ)
     values |= _derived(values)
+    if values["STREAM_PORT"] == values["PORT"]:  # two servers would share it, silently
+        raise ConfigError("STREAM_PORT: must be another than PORT")
     if values["CACHE_MODE"] == "leased":
         if values["SQLALCHEMY_DATABASE_URI"].startswith("sqlite"):
             raise ConfigError("CACHE_MODE: leased is for PostgreSQL; with SQLite set direct")
@@ -263,6 +269,7 @@ def _derived(values: dict[str, Any]) -> dict[str, Any]:
         "REDIS_URL": redis_url,
         "BROKER_URL": broker,
         "CACHE_REDIS_URL": values["CACHE_REDIS_URL"] or redis_url,
+        "STREAM_PORT": values["STREAM_PORT"] or values["PORT"] % 65535 + 1,
         "METRICS_DIR": values["METRICS_DIR"] or f"{data}/metrics",
         "SQLALCHEMY_DATABASE_URI": re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", database),
         "ACCESS_TOKEN_LIFETIMES": {

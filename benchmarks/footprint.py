@@ -30,7 +30,13 @@ class Run(servers.Server):
     def __init__(self, folder: str, url: str) -> None:
         self.port = servers.free_port()
         unset = {setting.name: "" for setting in config.SETTINGS}
-        own = {"DATA_DIR": folder, "DATABASE_URL": url, "PORT": str(self.port), "WRITES_PER_MINUTE": "1000000"}
+        own = {
+            "DATA_DIR": folder,
+            "DATABASE_URL": url,
+            "PORT": str(self.port),
+            "STREAM_PORT": str(servers.free_port()),
+            "WRITES_PER_MINUTE": "1000000",
+        }
         self.began = time.monotonic()
         super().__init__(sys.executable, "run.py", environ=unset | own)
 

@@ -34,10 +34,11 @@ def start() -> None:
     os.chdir(ROOT)
     values = _settings()
     address = _free_address(values["HOST"], values["PORT"])
+    _free_address(values["HOST"], values["STREAM_PORT"], "STREAM_PORT")
     conf = as_supervisord_conf(table(values | {"HOST": address}))
     run = Path(values["DATA_DIR"], "run")
     (run / "supervisord.conf").write_text(conf)
-    _announce(address, values["PORT"])
+    _announce(address, values["PORT"], values["STREAM_PORT"])
     arguments = ["-n", "-c", str(run / "supervisord.conf"), "-j", str(run / "supervisord.pid")]
     os.execv(sys.executable, [sys.executable, "-m", "processes.supervisord", *arguments])  # noqa: S606
 
@@ -92,7 +93,7 @@ def _keep_secret(data: Path, fresh: str) -> None:
         draft.rename(kept)
 
 
-def _free_address(host: str, port: int) -> str:
+def _free_address(host: str, port: int, name: str = "PORT") -> str:
     """The IP address to listen on, seen to be free.
 
     granian shares its port with whoever listens already (SO_REUSEPORT), and silently: so this asks without.
@@ -104,15 +105,19 @@ def _free_address(host: str, port: int) -> str:
             probe.bind(found[4])
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise ConfigError(f"PORT: {port} is taken by another program; set another, as in `PORT=5001`") from None
-        setting = "PORT" if error.errno == errno.EACCES else "HOST"
+            raise ConfigError(
+                f"{name}: {port} is taken by another program; set another, as in `{name}={port + 1}`"
+            ) from None
+        setting = name if error.errno == errno.EACCES else "HOST"
         raise ConfigError(f"{setting}: cannot listen on {host}:{port}: {error.strerror}") from None
     return str(found[4][0])
 
 
-def _announce(host: str, port: int) -> None:
+def _announce(host: str, port: int, stream_port: int) -> None:
     shown = ANY_ADDRESS.get(host, host)
-    base = f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/api"
+    server = f"http://{f'[{shown}]' if ':' in shown else shown}"
+    base = f"{server}:{port}/api"
     say("run", f"Broadsheet's API: {base}")
     say("run", f"its documentation: {base}/docs")
+    say("run", f"its live stream: {server}:{stream_port}/api/v2/notifications/stream")
     say("run", "Ctrl-C ends it")

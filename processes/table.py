@@ -19,6 +19,10 @@ GRANIAN = (
     "processes.web --interface wsgi --factory --http 1 --no-ws"
     " --respawn-failed-workers --respawn-interval 0.5 --workers-kill-timeout 3"
 )
+STREAM = (
+    "granian --interface asgi --factory --http 1 --no-ws --loop asyncio --workers 1 --backlog 1024 --backpressure 4096"
+    " --respawn-failed-workers --respawn-interval 0.5 --workers-kill-timeout 3"
+)
 RELAY = "flask --app run outbox relay"
 CELERY = (
     "celery -A celery_worker.celery worker -Q notifications,urgent,mail,webhooks,background --concurrency 2 -l INFO"
@@ -46,6 +50,7 @@ def table(values: dict[str, Any]) -> list[Process]:
     return [
         *_redis_servers(values),
         Process("web", own, _web(values), patience=5),
+        Process("stream", own, _stream(values), patience=5, at_once=False),
         Process("relay", own, _python(RELAY), patience=5, at_once=False),
         Process("worker", own, celery, patience=8, at_once=False, environment=cold),
     ]
@@ -59,6 +64,11 @@ def _web(values: dict[str, Any]) -> list[str]:
     size = ["--workers", str(values["WORKERS"]), "--blocking-threads", str(values["THREADS"])]
     address = ["--host", values["HOST"], "--port", str(values["PORT"])]
     return [*_python(GRANIAN), *size, *address, "processes.web:supervised_app"]
+
+
+def _stream(values: dict[str, Any]) -> list[str]:
+    address = ["--host", values["HOST"], "--port", str(values["STREAM_PORT"])]
+    return [*_python(STREAM), *address, "processes.web:supervised_stream"]
 
 
 def _redis_servers(values: dict[str, Any]) -> Iterator[Process]:

@@ -26,6 +26,15 @@ def supervised_app() -> Any:
     return app
 
 
+def supervised_stream() -> Any:
+    """The ASGI application of the live stream in a worker of a granian of its own, which ends when its master does."""
+    if master := multiprocessing.parent_process():
+        tie_to_parent(master.pid or 0)
+    from app.streaming import create
+
+    return create()
+
+
 def migrate(master: int) -> None:
     """Bring the database up to date, in a process of its own for the same reason."""
     tie_to_parent(master)

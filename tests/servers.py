@@ -121,11 +121,20 @@ class WebServer(Process):
         super().__init__(*command, environ=dict(environ) | {"THREADS": str(threads)})
         self.url = f"http://127.0.0.1:{self.port}"
         wait_for(lambda: self.output.count("Started worker") >= workers)
-        wait_for(self._accepts)
+        wait_for(lambda: accepts(self.port))
 
-    def _accepts(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+class StreamServer(Process):
+    """The live stream of the inbox on granian."""
+
+    def __init__(self, environ: Mapping[str, str], workers: int = 1, port: int | None = None) -> None:
+        self.port = port or free_port()
+        command = [sys.executable, "-m", "granian", "--interface", "asgi", "--factory", "app.streaming:create"]
+        command += ["--loop", "asyncio", "--http", "1", "--host", "127.0.0.1", "--port", str(self.port)]
+        super().__init__(*command, "--workers", str(workers), environ=environ)
+        self.url = f"http://127.0.0.1:{self.port}/api/v2/notifications/stream"
+        wait_for(lambda: self.output.count("Started worker") >= workers)
+        wait_for(lambda: accepts(self.port))
 
 
 class CeleryWorker(Process):
@@ -150,6 +159,12 @@ class Relay(Process):
     def __init__(self, environ: Mapping[str, str], app: str = "app") -> None:
         super().__init__(sys.executable, "-m", "flask", "--app", app, "outbox", "relay", environ=environ)
         wait_for(lambda: "relay started" in self.output)
+
+
+def accepts(port: int) -> bool:
+    """Whether somebody listens on a TCP port of this machine."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def free_port() -> int:

@@ -80,6 +80,8 @@ def test_i1_production_takes_no_secret_from_the_disk(tmp_path):
         ("PORT", "0"),
         ("PORT", "65536"),
         ("PORT", "http"),
+        ("STREAM_PORT", "0"),
+        ("STREAMS_PER_USER", "0"),
         ("WORKERS", "0"),
         ("WORKERS", "many"),
         ("THREADS", "-1"),

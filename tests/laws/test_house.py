@@ -70,8 +70,12 @@ def test_files_and_functions_are_short():
 
 
 def test_nothing_below_a_versions_own_folders_knows_that_there_are_versions():
-    """HOUSE, Versions: to drop one is to delete three folders. Whatever a version wants, it says as an argument."""
-    offences = _offences(r"(?i)(?<![a-z0-9])v[12](?![a-z0-9])", but=("app/routes/", "app/schemas/"))
+    """HOUSE, Versions: to drop one is to delete three folders (and v2's live stream is one more, on top of them).
+
+    Whatever a version wants, it says as an argument.
+    """
+    above = ("app/routes/", "app/schemas/", "app/streaming/")
+    offences = _offences(r"(?i)(?<![a-z0-9])v[12](?![a-z0-9])", but=above)
     assert offences == []
 
 

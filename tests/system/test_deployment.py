@@ -103,11 +103,27 @@ def test_the_metrics_are_for_those_inside(topology):
 
 
 @ON_POSTGRESQL
-def test_the_health_check_of_the_web_passes(topology):
-    _, program, *arguments = SERVICES["web"]["healthcheck"]["test"]
+@pytest.mark.parametrize("service", ["web", "stream"])
+def test_the_health_check_of_what_serves_passes(topology, service):
+    _, program, *arguments = SERVICES[service]["healthcheck"]["test"]
     assert program == "python"
-    arguments = [argument.replace("http://127.0.0.1:8000", topology.web) for argument in arguments]
-    assert subprocess.run([sys.executable, *arguments], timeout=10, check=False).returncode == 0
+    for there, url in {"8000": topology.web, "8001": topology.stream}.items():
+        arguments = [argument.replace(there, url.rpartition(":")[2]) for argument in arguments]
+    wait_for(lambda: subprocess.run([sys.executable, *arguments], timeout=10, check=False).returncode == 0)
+
+
+@ON_POSTGRESQL
+def test_the_inbox_streams_through_the_proxy(topology):
+    """Unbuffered, and to a process of its own: the web would answer 404."""
+    wait_for(lambda: "Started worker" in topology.processes["stream"].output)
+    clara, api = ANNA | {"username": "clara"}, f"{topology.url}/api/v2"
+    assert requests.post(f"{api}/users", json=clara, timeout=10).status_code == 201
+    token = requests.post(f"{api}/auth/login", json=clara, timeout=10).json()["access_token"]
+    hers = {"Authorization": f"Bearer {token}", "Last-Event-ID": "0"}
+    with requests.get(f"{api}/notifications/stream", headers=hers, stream=True, timeout=10) as answer:
+        assert answer.status_code == 200
+        lines = answer.iter_lines()
+        assert next(line for line in lines if line.startswith(b"data: ")).startswith(b'data: {"id":')
 
 
 @ON_POSTGRESQL

@@ -79,6 +79,7 @@ AFTERWARDS = {  # what is run then, with a text of what that says
 # What runs until it is told to end, with what it says when it is there.
 STAYS = {
     "granian --interface wsgi --workers 2 --blocking-threads 8 run:app": "Started worker-2",
+    "granian --interface asgi --factory --loop asyncio --port 5001 app.streaming:create": "Started worker-1",
     "flask --app run outbox relay": "relay started",
     "celery -A celery_worker.celery worker -Q notifications,urgent,mail,webhooks,background": ".> notifications ",
     "celery -A celery_worker.celery beat": "is starting",
@@ -174,7 +175,7 @@ class Broadsheet:
     def __init__(self, folder):
         self.folder, self.processes = checkout(folder), {}
         self.settings = dict(part.split("=", 1) for command in STARTS for part in command.split()[:-2])
-        self.settings["PORT"] = str(free_port())  # that of the page may be taken
+        self.settings |= {name: str(free_port()) for name in ("PORT", "STREAM_PORT")}  # that of the page may be taken
         self.environ = environ(folder, PYTHONUNBUFFERED="1", BCRYPT_LOG_ROUNDS="4", WORKERS="1")
         self.start("make run", **self.settings)
         (folder / "notes").mkdir()
@@ -188,7 +189,8 @@ class Broadsheet:
         log = self.folder / f"{len(self.processes)}.log"
         with log.open("wb") as output:
             said = {"stdout": output, "stderr": output, "start_new_session": True}
-            process = subprocess.Popen(["bash", "-c", command], cwd=self.folder, env=self.environ | settings, **said)
+            free = command.replace("--port 5001", f"--port {free_port()}")  # that of the page may be taken
+            process = subprocess.Popen(["bash", "-c", free], cwd=self.folder, env=self.environ | settings, **said)
         self.processes[command] = (process, log)
 
     def said(self, command):

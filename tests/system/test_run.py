@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -24,7 +25,7 @@ from processes.supervisord import Supervisor
 from tests.conftest import BACKEND, fresh_database
 from tests.servers import free_port, wait_for
 
-SPEAKERS = "run|supervisor|cache|broker|web|relay|worker"
+SPEAKERS = "run|supervisor|cache|broker|web|stream|relay|worker"
 Start = Callable[..., "Instance"]
 
 
@@ -33,7 +34,7 @@ class Instance:
 
     def __init__(self, log: Path, **settings: str) -> None:
         unset = {setting.name: "" for setting in config.SETTINGS}  # hides those of a developer's .env
-        self.log, self.settings = log, {"PORT": str(free_port())} | settings
+        self.log, self.settings = log, {name: str(free_port()) for name in ("PORT", "STREAM_PORT")} | settings
         self.url = f"http://127.0.0.1:{self.settings['PORT']}/api"
         environ = os.environ | unset | self.settings
         with log.open("wb") as output:
@@ -53,7 +54,8 @@ class Instance:
             return False
 
     def is_whole(self) -> bool:
-        return self.answers() and "relay started" in self.said and " ready." in self.said
+        marks = ("relay started", " ready.", "stream     | [INFO] Started worker")
+        return self.answers() and all(mark in self.said for mark in marks)
 
     def starts_of(self, name: str) -> list[int]:
         """The process ids of the child of this name, one for each time that it was started."""
@@ -68,6 +70,17 @@ class Instance:
 
 def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
     return [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+
+
+def refused(url: str) -> int | None:
+    """The status of a refusal; None where nobody answers."""
+    try:
+        urllib.request.urlopen(url, timeout=2)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return None
+    raise AssertionError("it was not refused")
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +135,9 @@ def test_it_answers_and_has_said_where(running: Instance) -> None:
     assert running.answers()
     assert f"{running.url}\n" in running.said
     assert f"{running.url}/docs\n" in running.said
+    stream = f"http://127.0.0.1:{running.settings['STREAM_PORT']}/api/v2/notifications/stream"
+    assert f"{stream}\n" in running.said
+    assert wait_for(lambda: refused(stream)) == 401
 
 
 def test_each_line_says_which_process_spoke(running: Instance) -> None:
@@ -160,7 +176,7 @@ def test_a_web_worker_that_dies_is_replaced_and_that_is_said(running: Instance) 
     assert running.answers()
 
 
-@pytest.mark.parametrize("name", ["relay", "cache", "broker", "web"])
+@pytest.mark.parametrize("name", ["relay", "cache", "broker", "web", "stream"])
 def test_a_process_that_dies_is_started_again_and_that_is_said(running: Instance, name: str) -> None:
     before = len(running.starts_of(name))
     running.child(name).kill()
@@ -170,10 +186,15 @@ def test_a_process_that_dies_is_started_again_and_that_is_said(running: Instance
 
 
 def test_no_child_of_a_dead_process_lives_on(running: Instance) -> None:
-    orphans = running.child("web").children() + running.child("worker").children()
-    assert len(orphans) == 5  # granian's two, Celery's two and its beat
+    orphans: list[psutil.Process] = []
+
+    def all_there() -> bool:
+        orphans[:] = [child for name in ("web", "stream", "worker") for child in running.child(name).children()]
+        return len(orphans) == 6  # granian's two and its one, Celery's two and its beat
+
+    wait_for(all_there)
     ready = running.said.count(" ready.")
-    for name in ("web", "worker"):
+    for name in ("web", "stream", "worker"):
         running.child(name).kill()
     wait_for(lambda: not alive(orphans), 2)
     wait_for(lambda: running.said.count(" ready.") > ready, 30)
@@ -188,9 +209,11 @@ def test_a_second_start_on_the_same_data_is_refused(running: Instance, start: St
 
 
 def test_a_port_that_is_taken_is_said_in_one_line(running: Instance, start: Start, tmp_path: Path) -> None:
-    second = start(DATA_DIR=str(tmp_path), PORT=running.settings["PORT"])
-    assert second.process.wait(5) == 2
-    assert re.fullmatch(r"PORT: \d+ is taken by another program; .*\n", second.said)
+    wait_for(lambda: "stream     | [INFO] Started worker" in running.said)
+    for name in ("PORT", "STREAM_PORT"):
+        second = start(DATA_DIR=str(tmp_path), **{name: running.settings[name]})
+        assert second.process.wait(5) == 2
+        assert re.fullmatch(rf"{name}: \d+ is taken by another program; .*\n", second.said)
 
 
 def test_production_without_a_secret_does_not_start(start: Start, tmp_path: Path) -> None:
@@ -231,7 +254,7 @@ def test_killing_the_parent_outright_leaves_nothing_alive_and_the_next_start_ans
 
 def ends_cleanly(instance: Instance, number: signal.Signals) -> None:
     descendants = instance.descendants()
-    assert len(descendants) == 10  # two Redis, granian and its two workers, the relay, Celery with its two and beat
+    assert len(descendants) == 12  # two Redis, granian with its two, with its one, the relay, Celery with two and beat
     instance.process.send_signal(number)
     assert instance.process.wait(10) == 0
     assert not alive(descendants)

@@ -56,6 +56,7 @@ def test_the_tour_and_the_frontend_guide_print_what_they_show():
             wait_for(instance.is_whole, 60)
             script = "\n".join(f"{command}\necho '{END}'" for command, _ in steps)
             script = script.replace("localhost:5000", f"localhost:{instance.settings['PORT']}")
+            script = script.replace("localhost:5001", f"localhost:{instance.settings['STREAM_PORT']}")
             script = script.replace(".venv/bin/python", sys.executable).replace("var/", f"{folder}/var/")
             script = script.replace(".venv/bin/flask", f"{sys.executable} -m flask")
             environ = {"PATH": "/usr/bin:/bin", "DATA_DIR": f"{folder}/var", "LOG_LEVEL": "WARNING"}

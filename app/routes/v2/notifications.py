@@ -13,7 +13,8 @@ from app.schemas.v2.notifications import MarkedV2, MarkReadV2, NotificationPageV
 from app.services import notifications
 from app.services.page import Page
 
-ns = Namespace("v2-notifications", description="One's own inbox (v2)", path="/v2/notifications")
+LIVE = "`GET /api/v2/notifications/stream` tells it live, as server-sent events, from a process and port of its own"
+ns = Namespace("v2-notifications", description=f"One's own inbox (v2). {LIVE}", path="/v2/notifications")
 
 
 @ns.route("")
