@@ -134,6 +134,12 @@ SETTINGS = (
         "`smtp://user:password@host:587?starttls=1`; unset: files in `DATA_DIR/mail`",
     ),
     Setting("MAIL_FROM", fields.Email(), "broadsheet@localhost.localdomain", "the sender of mail"),
+    Setting(
+        "PUBLIC_URL",
+        fields.String(validate=validate.Regexp(r"https?://[!-~]+\Z", error="must be such as https://blog.example.org")),
+        None,
+        "where people reach this, as `https://blog.example.org`; unset: no mail has a link to unsubscribe",
+    ),
     Setting("METRICS_DIR", fields.String(), None, "where web processes count, on one machine; unset: in `DATA_DIR`"),
     Setting(
         "METRICS_TOKEN",

@@ -71,6 +71,13 @@ class Warned:
 
 
 @dataclass(frozen=True)
+class DigestDue:
+    """A mail of all that waited for a user's morning is due to him."""
+
+    digest_id: int
+
+
+@dataclass(frozen=True)
 class StatisticsDue:
     """Statistics are to be computed anew."""
 
@@ -86,6 +93,7 @@ Event = (
     | PasswordChanged
     | Notified
     | Warned
+    | DigestDue
     | StatisticsDue
 )
 
@@ -99,6 +107,7 @@ SUBSCRIBERS: dict[type[Event], tuple[str, ...]] = {
     PasswordChanged: ("notify_of_password",),
     Notified: ("send_mail",),
     Warned: ("send_warning",),
+    DigestDue: ("send_digest",),
     StatisticsDue: ("refresh_statistics",),
 }
 

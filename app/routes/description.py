@@ -26,6 +26,7 @@ MORE_ANSWERS = {
     "follow_user": (409,),
     "login": (401,),
     "login_user": (401,),
+    "mute_author": (409,),
     "refresh": (401,),
     "update_me": (409, 412),
     "update_post": (412,),

@@ -17,10 +17,12 @@ from flask import current_app
 TIMEOUT_SECONDS = 10
 
 
-def send(address: str, subject: str, text: str, key: str) -> None:
+def send(address: str, subject: str, text: str, key: str, html: str = "", unsubscribe: str | None = None) -> None:
     """Hand one mail over.
 
     :param key: unique for this mail and the same at each attempt: its Message-ID is made of it.
+    :param html: the same as the text, for those who like it.
+    :param unsubscribe: the URL where a POST ends such mails (RFC 2369, RFC 8058).
     :raises OSError: it was not taken (`smtplib.SMTPException` is one).
     """
     config = current_app.config
@@ -31,7 +33,12 @@ def send(address: str, subject: str, text: str, key: str) -> None:
     message["Message-ID"] = f"<{key}@{sender.partition('@')[2]}>"
     message["Date"] = formatdate()
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday notices, please
+    if unsubscribe:
+        message["List-Unsubscribe"] = f"<{unsubscribe}>"
+        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     message.set_content(text)
+    if html:
+        message.add_alternative(html, subtype="html")
     if config["SMTP_URL"]:
         _by_smtp(config["SMTP_URL"], message)
     else:

@@ -22,6 +22,8 @@ GUARDED_V2 |= {"get_outbox", "list_messages", "replay_message", "discard_message
 GUARDED_V2 |= {"replay_messages", "discard_messages"}
 GUARDED_V2 |= {"list_accounts", "get_account", "administer_account", "delete_account"}
 GUARDED_V2 |= {"refresh_statistics", "get_statistics_refresh"}
+GUARDED_V2 |= {"get_preferences", "update_preferences", "list_mutes"}
+GUARDED_V2 |= {"mute_author", "unmute_author", "mute_post", "unmute_post"}
 FROZEN = ROOT / "docs/swagger/v1.json"
 
 
