@@ -7,14 +7,25 @@ import smtplib
 import ssl
 from contextlib import closing, suppress
 from email.message import EmailMessage
+from email.policy import EmailPolicy
 from email.utils import formatdate
 from functools import cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from flask import current_app
 
 TIMEOUT_SECONDS = 10
+
+
+class _Whole(EmailPolicy):
+    """Leaves a URL whole: Python folds what is long, and a long word it encodes as if it were no ASCII."""
+
+    def fold_binary(self, name: str, value: Any) -> bytes:
+        if name == "List-Unsubscribe":
+            return f"{name}: {value}{self.linesep}".encode("ascii")
+        return bytes(super().fold_binary(name, value))
 
 
 def send(address: str, subject: str, text: str, key: str, html: str = "", unsubscribe: str | None = None) -> None:
@@ -27,7 +38,7 @@ def send(address: str, subject: str, text: str, key: str, html: str = "", unsubs
     """
     config = current_app.config
     sender: str = config["MAIL_FROM"]
-    message = EmailMessage()
+    message = EmailMessage(policy=_Whole())
     message["From"], message["To"] = sender, address
     message["Subject"] = " ".join(subject.split())
     message["Message-ID"] = f"<{key}@{sender.partition('@')[2]}>"

@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import psutil
 import pytest
+from flask import Flask
 
+from app.services import mail
 from tests.servers import CeleryWorker, Redis, Relay, wait_for
-from tests.tasks.mail_server import MailServer
+from tests.tasks.mail_server import CERTIFICATE, MailServer
 
 PAST = "2020-01-01 00:00:00"
 
@@ -64,6 +67,22 @@ def mail_server() -> Iterator[MailServer]:
 def _calm(mail_server: MailServer) -> Iterator[None]:
     yield
     mail_server.calm()
+
+
+@pytest.fixture
+def setting(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
+    """setting(SMTP_URL=…, DATA_DIR=…) within an application context."""
+    with app.app_context():
+        yield lambda **values: [monkeypatch.setitem(app.config, name, value) for name, value in values.items()]
+
+
+@pytest.fixture
+def smtp(setting: Callable[..., Any], mail_server: MailServer, monkeypatch: pytest.MonkeyPatch) -> MailServer:
+    """The server is set, and its certificate is trusted."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+    monkeypatch.setattr(mail, "_trust", mail._trust.__wrapped__)  # what one test trusts the next one need not
+    setting(SMTP_URL=mail_server.url)
+    return mail_server
 
 
 @pytest.fixture
