@@ -23,6 +23,7 @@ class _Whole(EmailPolicy):
     """Leaves a URL whole: Python folds what is long, and a long word it encodes as if it were no ASCII."""
 
     def fold_binary(self, name: str, value: Any) -> bytes:
+        """A header as it is sent."""
         if name == "List-Unsubscribe":
             return f"{name}: {value}{self.linesep}".encode("ascii")
         return bytes(super().fold_binary(name, value))

@@ -38,9 +38,9 @@ def wants(user_id: Any, kind: SQLColumnExpression[str], channel: str, post_id: A
     said = select(Switch.id).where(Switch.user_id == user_id, Switch.kind == kind, Switch.channel == channel)
     by_default = kind.in_([name for name, channels in DEFAULTS.items() if channels[channel]])
     about = aliased(Post)
-    author_id = select(about.user_id).where(about.id == post_id).scalar_subquery()
+    his = (about.id == post_id) & (about.user_id == Mute.author_id)
     wanted = ~exists(said.where(~Switch.wanted)) & (by_default | exists(said.where(Switch.wanted)))
-    for muted in (Mute.post_id == post_id, Mute.author_id == author_id):
+    for muted in (Mute.post_id == post_id, his):
         wanted &= ~exists().where(Mute.user_id == user_id, muted)
     return wanted
 
