@@ -70,12 +70,8 @@ def read(actor: User) -> dict[str, Any]:
     """All that the actor prefers, defaults and all: two statements."""
     found = _of(actor.id)
     quiet = {"start": found.quiet_from, "end": found.quiet_until} if found.quiet_from else None
-    return {
-        "time_zone": found.time_zone,
-        "digest": found.digest,
-        "quiet_hours": quiet,
-        "events": _switched(actor.id),
-    }
+    rest = {"quiet_hours": quiet, "events": _switched(actor.id)}
+    return {"time_zone": found.time_zone, "digest": found.digest} | rest
 
 
 def change(actor: User, events: dict[str, dict[str, bool]] | None = None, **data: Any) -> dict[str, Any]:
@@ -142,7 +138,7 @@ def mute_author(actor: User, user_id: int) -> None:
     with atomic():
         users.still_here(actor, alone=True)
         users.hold(user_id)
-        _mute(actor, Mute.author_id == user_id, author_id=user_id)
+        _mute(actor, author_id=user_id)
 
 
 def mute_post(actor: User, post_id: int) -> None:
@@ -155,17 +151,13 @@ def mute_post(actor: User, post_id: int) -> None:
         seen = select(Post.id).where(Post.id == post_id, LIVE)
         if db.session.scalar(seen.with_for_update(read=True, key_share=True)) is None:
             raise NotFound("Post not found")
-        _mute(actor, Mute.post_id == post_id, post_id=post_id)
+        _mute(actor, post_id=post_id)
 
 
-def unmute_author(actor: User, user_id: int) -> None:
-    """Hear of this user's posts again; who was not muted need not be."""
-    _unmute(actor, Mute.author_id == user_id)
-
-
-def unmute_post(actor: User, post_id: int) -> None:
-    """Hear of this post again; what was not muted need not be."""
-    _unmute(actor, Mute.post_id == post_id)
+def unmute(actor: User, **about: int) -> None:
+    """Hear again of this `author_id` or `post_id`; what was not muted need not be."""
+    with atomic():
+        db.session.execute(delete(Mute).filter_by(user_id=actor.id, **about))
 
 
 def muted(actor: User, limit: int, cursor: Place | None, total: bool) -> Page:
@@ -174,14 +166,9 @@ def muted(actor: User, limit: int, cursor: Place | None, total: bool) -> Page:
     return Page.placed(rows, [(Mute.id, True)], limit=limit, cursor=cursor, total=total, sort="mutes")
 
 
-def _mute(actor: User, same: ColumnElement[bool], **about: int) -> None:
-    if db.session.scalar(select(Mute.id).where(Mute.user_id == actor.id, same)) is None:
+def _mute(actor: User, **about: int) -> None:
+    if db.session.scalar(select(Mute.id).filter_by(user_id=actor.id, **about)) is None:
         db.session.add(Mute(user_id=actor.id, **about))
-
-
-def _unmute(actor: User, same: ColumnElement[bool]) -> None:
-    with atomic():
-        db.session.execute(delete(Mute).where(Mute.user_id == actor.id, same))
 
 
 def _of(user_id: int) -> Preference:

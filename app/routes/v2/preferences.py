@@ -61,7 +61,7 @@ class AuthorMute(Resource):
     @returns(ns, None, 204)
     def delete(self, id: int) -> None:
         """Hear of this user's posts again."""
-        preferences.unmute_author(current_user(), id)
+        preferences.unmute(current_user(), author_id=id)
 
 
 @ns.route("/mutes/posts/<int:id>")
@@ -78,7 +78,7 @@ class PostMute(Resource):
     @returns(ns, None, 204)
     def delete(self, id: int) -> None:
         """Hear of this post again."""
-        preferences.unmute_post(current_user(), id)
+        preferences.unmute(current_user(), post_id=id)
 
 
 @ns.route("/unsubscribe/<token>", endpoint="unsubscribe", doc=False)
