@@ -141,6 +141,12 @@ SETTINGS = (
     Setting(
         "WEBHOOK_ALLOW_PRIVATE", fields.Boolean(), "false", "webhooks may call addresses inside; for development alone"
     ),
+    Setting(
+        "PUBLIC_URL",
+        fields.String(validate=validate.Regexp(r"https?://[!-~]+\Z", error="must be such as https://blog.example.org")),
+        None,
+        "where people reach this, as `https://blog.example.org`; unset: no mail has a link to unsubscribe",
+    ),
     Setting("METRICS_DIR", fields.String(), None, "where web processes count, on one machine; unset: in `DATA_DIR`"),
     Setting(
         "METRICS_TOKEN",

@@ -73,6 +73,13 @@ class Warned:
 
 
 @dataclass(frozen=True)
+class DigestDue:
+    """A mail of all that waited for a user's morning is due to him."""
+
+    digest_id: int
+
+
+@dataclass(frozen=True)
 class StatisticsDue:
     """Statistics are to be computed anew."""
 
@@ -96,6 +103,7 @@ Event = (
     | PasswordChanged
     | Notified
     | Warned
+    | DigestDue
     | StatisticsDue
     | WebhookDue
 )
@@ -110,6 +118,7 @@ SUBSCRIBERS: dict[type[Event], tuple[str, ...]] = {
     PasswordChanged: ("notify_of_password",),
     Notified: ("send_mail",),
     Warned: ("send_warning",),
+    DigestDue: ("send_digest",),
     StatisticsDue: ("refresh_statistics",),
     WebhookDue: ("post_webhook",),
 }

@@ -11,12 +11,12 @@ from typing import Any
 import jwt
 from flask import current_app
 
-from app.errors import Unauthorized
+from app.errors import NotFound, Unauthorized
 from app.models.base import now
 
 ALGORITHM = "HS256"
 ISSUER = "broadsheet"
-ACCESS, REFRESH = "at+jwt", "rt+jwt"  # the kinds, as the header `typ` tells them apart
+ACCESS, REFRESH, UNSUBSCRIBE = "at+jwt", "rt+jwt", "unsubscribe+jwt"  # the kinds, as the header `typ` tells them apart
 REFRESH_AUDIENCE = "refresh"
 LEEWAY = timedelta(seconds=10)
 REQUIRED = ["iss", "aud", "sub", "exp", "iat", "nbf", "jti"]
@@ -76,6 +76,25 @@ def read_refresh(token: str) -> RefreshToken:
     if type(claims.get("rot")) is not int or claims["rot"] < 0:
         raise _invalid()
     return RefreshToken(int(claims["sub"]), claims["jti"], claims["rot"])
+
+
+def mint_unsubscribe(user_id: int, kind: str) -> str:
+    """Sign what lets its bearer switch off this kind of mail for this user, for ever and nothing else."""
+    claims = {"iss": ISSUER, "aud": UNSUBSCRIBE, "sub": str(user_id), "kind": kind}
+    return jwt.encode(claims, _key(), ALGORITHM, headers={"typ": UNSUBSCRIBE})
+
+
+def read_unsubscribe(token: str) -> tuple[int, str]:
+    """The user's id and the kind.
+
+    :raises NotFound: it is none of ours.
+    """
+    try:
+        options: Any = {"require": ["iss", "aud", "sub", "kind"], "enforce_minimum_key_length": True}
+        claims = jwt.decode(token, _key(), algorithms=[ALGORITHM], issuer=ISSUER, audience=UNSUBSCRIBE, options=options)
+        return int(claims["sub"]), str(claims["kind"])
+    except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
+        raise NotFound from None
 
 
 def _signed(kind: str, audience: str, user_id: int, session_id: str, expires_at: datetime, **more: int) -> str:

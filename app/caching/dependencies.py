@@ -11,17 +11,21 @@ from dataclasses import dataclass
 from app.caching.tags import Family
 from app.extensions import db
 from app.models import (
+    Digest,
     Follow,
     IdempotencyKey,
     Imported,
+    Mute,
     Notification,
     OutboxMessage,
     Post,
     PostAlias,
     PostTag,
+    Preference,
     Session,
     Statistic,
     StatisticsRefresh,
+    Switch,
     Todo,
     User,
     Webhook,
@@ -83,14 +87,19 @@ MAP: dict[type, tuple[Stales, ...]] = {
         stales(FOLLOW, by="follower_id", when=all_but(Follow)),
         stales(FOLLOW, by="followed_id", when=all_but(Follow)),
     ),
-    Notification: (stales(PRIVATE, by="user_id", when=all_but(Notification, "event_id", "sent_at")),),
+    Mute: (stales(PRIVATE, by="user_id", when=all_but(Mute)),),
+    Notification: (
+        stales(PRIVATE, by="user_id", when=all_but(Notification, "event_id", "sent_at", "held", "digest_id")),
+    ),
+    Preference: (stales(PRIVATE, by="user_id", when=all_but(Preference)),),
     Session: (stales(SESSION, by="user_id", when=["user_id", "revoked_at", "expires_at"]),),
     Statistic: (stales(STATISTICS, when=all_but(Statistic)),),
+    Switch: (stales(PRIVATE, by="user_id", when=all_but(Switch)),),
     Todo: (stales(PRIVATE, by="user_id", when=all_but(Todo)),),
 }
 
 # What no cached answer reads.
-NEVER_CACHED = (IdempotencyKey, Imported, OutboxMessage, StatisticsRefresh, Webhook, WebhookDelivery)
+NEVER_CACHED = (Digest, IdempotencyKey, Imported, OutboxMessage, StatisticsRefresh, Webhook, WebhookDelivery)
 
 
 def families_moved_by(table: str) -> frozenset[Family]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.extensions import Model
@@ -14,10 +14,27 @@ from app.models.post import Post
 INBOX = text("channel = 'inbox'")
 BY_SOMEBODY = text("actor_id IS NOT NULL")
 UNREAD = text("channel = 'inbox' AND read_at IS NULL")
+HELD = text("held")
+IN_A_DIGEST = text("digest_id IS NOT NULL")
+
+
+class Digest(Model):
+    """One mail of all that waited for a user's morning: one for each of his days."""
+
+    __tablename__ = "digests"
+    __table_args__ = (UniqueConstraint("user_id", "day"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    user_id: Mapped[int] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"))
+    day: Mapped[date]
+    created_at: Mapped[datetime] = mapped_column(Timestamp, default=now)
 
 
 class Notification(Model):
-    """A row of the inbox, or a mail. `actor_id`: who did it; `sent_at` is when the mail server took it."""
+    """A row of the inbox, or a mail. `actor_id`: who did it; `sent_at` is when the mail server took it.
+
+    `held`: the mail waits for its user's next digest; `digest_id`: the one that has it.
+    """
 
     __tablename__ = "notifications"
     __table_args__ = (
@@ -26,6 +43,8 @@ class Notification(Model):
         Index("ix_notifications_inbox", "user_id", "id", sqlite_where=INBOX, postgresql_where=INBOX),
         Index("ix_notifications_unread", "user_id", "id", sqlite_where=UNREAD, postgresql_where=UNREAD),
         Index("ix_notifications_actor_id", "actor_id", sqlite_where=BY_SOMEBODY, postgresql_where=BY_SOMEBODY),
+        Index("ix_notifications_held", "user_id", "created_at", sqlite_where=HELD, postgresql_where=HELD),
+        Index("ix_notifications_digest_id", "digest_id", sqlite_where=IN_A_DIGEST, postgresql_where=IN_A_DIGEST),
         {"sqlite_autoincrement": True},
     )
 
@@ -39,5 +58,7 @@ class Notification(Model):
     created_at: Mapped[datetime] = mapped_column(Timestamp, default=now)
     read_at: Mapped[datetime | None] = mapped_column(Timestamp)
     sent_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    held: Mapped[bool] = mapped_column(default=False, server_default=false())
+    digest_id: Mapped[int | None] = mapped_column(Id, ForeignKey("digests.id", ondelete="SET NULL"))
 
     post: Mapped[Post | None] = relationship(lazy="raise_on_sql", viewonly=True)

@@ -19,6 +19,7 @@ from app.routes.v2 import me as me_v2
 from app.routes.v2 import notifications as notifications_v2
 from app.routes.v2 import outbox as outbox_v2
 from app.routes.v2 import posts as posts_v2
+from app.routes.v2 import preferences as preferences_v2
 from app.routes.v2 import stats as stats_v2
 from app.routes.v2 import tags as tags_v2
 from app.routes.v2 import todos as todos_v2
@@ -38,6 +39,7 @@ V2 = (
     todos_v2,
     notifications_v2,
     webhooks_v2,
+    preferences_v2,
     stats_v2,
     admin_v2,
     cache_v2,

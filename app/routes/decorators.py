@@ -226,7 +226,10 @@ def _field_errors(messages: Any, path: str = "") -> list[FieldError]:
     """Marshmallow's tree of messages as a list by dotted path."""
     if isinstance(messages, dict):
         prefix = f"{path}." if path else ""
-        return [e for name, below in messages.items() for e in _field_errors(below, f"{prefix}{name}")]
+        paths = {
+            name: f"{prefix}{name}" if name != "_schema" else path for name in messages
+        }  # marshmallow's «all of it»
+        return [e for name, below in messages.items() for e in _field_errors(below, paths[name])]
     return [FieldError(path, CODES.get(message, "invalid"), message) for message in messages]
 
 

@@ -30,6 +30,7 @@ MORE_ANSWERS = {
     "login_user": (401,),
     "ping_webhook": (409,),
     "redeliver_webhook": (409,),
+    "mute_author": (409,),
     "refresh": (401,),
     "update_me": (409, 412),
     "update_post": (412,),

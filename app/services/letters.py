@@ -1,25 +1,68 @@
-"""What mails say: the subject and the text of each kind of notification."""
+"""What mails say: the subject and the sentence of each kind of notification, and the letters made of them."""
 
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import current_app, render_template
+
+from app import tokens
+from app.services.preferences import EVERY_KIND, SECURITY
+
+MOST_LISTED = 100  # in one digest: who follows very many need not get a mail of megabytes
 WORDS: dict[str, tuple[str, str]] = {
-    "post_published": (
-        "Your post is published: {title}",
-        "Hello {name},\n\nyour post «{title}» is published.\n",
-    ),
-    "new_post": (
-        "A new post: {title}",
-        "Hello {name},\n\n{author} has published «{title}».\n",
-    ),
+    "post_published": ("Your post is published: {title}", "Your post «{title}» is published."),
+    "new_post": ("A new post: {title}", "{author} has published «{title}»."),
     "post_deleted": (
         "Your post was deleted: {title}",
-        "Hello {name},\n\nan admin has put your post «{title}» into the trash, where it stays for 30 days.\n",
+        "An admin has put your post «{title}» into the trash, where it stays for 30 days.",
     ),
-    "welcome": (
-        "Welcome, {name}",
-        "Hello {name},\n\nyour account is ready.\n",
-    ),
+    "welcome": ("Welcome, {name}", "Your account is ready."),
+    "new_follower": ("{actor} follows you", "{actor} follows you now."),
     "password_changed": (
         "Your password was changed",
-        "Hello {name},\n\nyour account has a new password, and its other sessions have ended.\n"
-        "If that was not you, tell an admin at once.\n",
+        "Your account has a new password, and its other sessions have ended. "
+        "If that was not you, tell an admin at once.",
     ),
 }
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A mail's subject and its two bodies. `unsubscribe`: where such mails can be switched off, if anywhere."""
+
+    subject: str
+    text: str
+    html: str
+    unsubscribe: str | None
+
+
+def notice(user_id: int, kind: str, words: dict[str, str]) -> Letter:
+    """The letter about one thing. `words`: `name`, and what the kind's sentence speaks of."""
+    subject, sentence = (said.format(**words) for said in WORDS[kind])
+    return _letter("notice", user_id, kind, subject, name=words["name"], sentence=sentence)
+
+
+def digest(user_id: int, name: str, things: list[tuple[str, dict[str, str]]]) -> Letter:
+    """The letter about all these things: each kind, and its words."""
+    sentences = [WORDS[kind][1].format(**words) for kind, words in things[:MOST_LISTED]]
+    more = len(things) - len(sentences)
+    subject = f"{len(things)} notifications" if len(things) > 1 else sentences[0]
+    return _letter("digest", user_id, EVERY_KIND, subject, name=name, sentences=sentences, more=more)
+
+
+def _letter(template: str, user_id: int, kind: str, subject: str, **words: Any) -> Letter:
+    url = None if kind in SECURITY else _unsubscribe_url(user_id, kind)
+    text, html = (
+        render_template(f"mail/{template}.{form}", subject=subject, unsubscribe=url, **words)
+        for form in ("txt", "html")
+    )
+    return Letter(subject, text, html, url)
+
+
+def _unsubscribe_url(user_id: int, kind: str) -> str | None:
+    if not (public := current_app.config["PUBLIC_URL"]):
+        return None
+    routes = current_app.url_map.bind("")  # the routes say where it is: nothing below them knows
+    return str(public).rstrip("/") + routes.build("unsubscribe", {"token": tokens.mint_unsubscribe(user_id, kind)})

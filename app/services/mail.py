@@ -7,9 +7,11 @@ import smtplib
 import ssl
 from contextlib import closing, suppress
 from email.message import EmailMessage
+from email.policy import EmailPolicy
 from email.utils import formatdate
 from functools import cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from flask import current_app
@@ -17,21 +19,38 @@ from flask import current_app
 TIMEOUT_SECONDS = 10
 
 
-def send(address: str, subject: str, text: str, key: str) -> None:
+class _Whole(EmailPolicy):
+    """Leaves a URL whole: Python folds what is long, and a long word it encodes as if it were no ASCII."""
+
+    def fold_binary(self, name: str, value: Any) -> bytes:
+        """A header as it is sent."""
+        if name == "List-Unsubscribe":
+            return f"{name}: {value}{self.linesep}".encode("ascii")
+        return bytes(super().fold_binary(name, value))
+
+
+def send(address: str, subject: str, text: str, key: str, html: str = "", unsubscribe: str | None = None) -> None:
     """Hand one mail over.
 
     :param key: unique for this mail and the same at each attempt: its Message-ID is made of it.
+    :param html: the same as the text, for those who like it.
+    :param unsubscribe: the URL where a POST ends such mails (RFC 2369, RFC 8058).
     :raises OSError: it was not taken (`smtplib.SMTPException` is one).
     """
     config = current_app.config
     sender: str = config["MAIL_FROM"]
-    message = EmailMessage()
+    message = EmailMessage(policy=_Whole())
     message["From"], message["To"] = sender, address
     message["Subject"] = " ".join(subject.split())
     message["Message-ID"] = f"<{key}@{sender.partition('@')[2]}>"
     message["Date"] = formatdate()
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday notices, please
+    if unsubscribe:
+        message["List-Unsubscribe"] = f"<{unsubscribe}>"
+        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     message.set_content(text)
+    if html:
+        message.add_alternative(html, subtype="html")
     if config["SMTP_URL"]:
         _by_smtp(config["SMTP_URL"], message)
     else:

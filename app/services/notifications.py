@@ -8,23 +8,23 @@ from typing import Any, cast
 from sqlalchemy import ColumnElement, CursorResult, Select, func, inspect, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.orm import selectinload
+from sqlalchemy.orm import aliased, selectinload
 
 from app.errors import NotFound
 from app.events import FollowersDue, Notified, Warned, emit
 from app.extensions import db
-from app.models import Follow, Notification, Post, User
+from app.models import Follow, Notification, Post, Preference, User
 from app.models.base import now
-from app.services import letters, mail
+from app.services import letters, mail, preferences
 from app.services.atomic import atomic, end_read
+from app.services.outbox import NotYet
 from app.services.page import Page, Place
 from app.services.posts import LIVE
+from app.services.preferences import SECURITY
 
 AT_ONCE = 1000  # followers told in one transaction: SQLite has one writer, which must not be kept waiting
 POST_PUBLISHED, NEW_POST, POST_DELETED = "post_published", "new_post", "post_deleted"
 WELCOME, NEW_FOLLOWER, PASSWORD_CHANGED = "welcome", "new_follower", "password_changed"
-ONLY_INBOX = {NEW_FOLLOWER}
-SECURITY = {PASSWORD_CHANGED}  # no setting and no shut account keeps such a mail back
 OF_LIVE_POSTS = {POST_PUBLISHED, NEW_POST}
 LISTENING = (User.deleted_at.is_(None), User.disabled_at.is_(None))
 
@@ -126,34 +126,57 @@ def mark_all_read(actor: User, up_to: int | None) -> int:
     return cast("CursorResult[Any]", marked).rowcount
 
 
+def mails() -> Select[*tuple[Any, ...]]:
+    """The mails that are yet to be sent and still wanted, each with its user, his preferences and its words.
+
+    Not those whose user or post is gone, and not what he has switched off or muted since.
+    """
+    author, actor = aliased(User), aliased(User)
+    return (
+        select(Notification, User, Preference, Post.title, author.username, actor.username)
+        .join(User, User.id == Notification.user_id)
+        .outerjoin(Preference, Preference.user_id == User.id)
+        .outerjoin(Post, Post.id == Notification.post_id)
+        .outerjoin(author, author.id == Post.user_id)
+        .outerjoin(actor, actor.id == Notification.actor_id)
+        .where(Notification.channel == "mail", Notification.sent_at.is_(None), User.deleted_at.is_(None))
+        .where(LISTENING[1] | Notification.kind.in_(SECURITY), LIVE | Notification.kind.not_in(OF_LIVE_POSTS))
+        .where(preferences.wants(User.id, Notification.kind, "mail", Notification.post_id))
+    )
+
+
+def words(user: User, *more: str | None) -> dict[str, str]:
+    """What a sentence may speak of, from the last columns of `mails()`: a title may not break a line."""
+    spoken = dict(zip(("name", "title", "author", "actor"), (user.username, *more), strict=True))
+    return {name: " ".join((word or "").split()) for name, word in spoken.items()}
+
+
 def send_mail(event_id: str, notification_id: int) -> None:
-    """Send one mail, unless it was sent, or its user or post is gone, or he has taken his address away.
+    """Send one mail, unless it was sent, or is not wanted any more, or its user has taken his address away.
 
     Its Message-ID is always the same: if a worker dies between the mail server's 250 and our commit, the second copy
     is known for one.
 
     :raises OSError: the mail server did not take it.
+    :raises NotYet: its user wants to be left alone now.
     """
-    found = db.session.execute(
-        select(Notification, User, Post)
-        .join(User, User.id == Notification.user_id)
-        .outerjoin(Post, Post.id == Notification.post_id)
-        .where(Notification.id == notification_id, Notification.sent_at.is_(None), User.deleted_at.is_(None))
-        .where(LISTENING[1] | Notification.kind.in_(SECURITY), LIVE | Notification.kind.not_in(OF_LIVE_POSTS))
-    ).one_or_none()
-    if found is None:
+    found = db.session.execute(mails().where(Notification.id == notification_id)).one_or_none()
+    if found is None or not (address := found.User.email):
         return
-    notification, user, post = found
-    if not (address := user.email):
-        return
-    author = db.session.get(User, post.user_id) if post else None
-    words = {"name": user.username, "title": post.title if post else "", "author": author.username if author else ""}
-    subject, text = (said.format(**words) for said in letters.WORDS[notification.kind])
-    key = f"{notification_id}.{notification.event_id}"
+    notification, user, preference, *about = found
+    if notification.kind not in SECURITY and (until := preferences.quiet_until(preference, now())):
+        raise NotYet(until)
+    letter = letters.notice(user.id, notification.kind, words(user, *about))
+    deliver(address, letter, f"{notification_id}.{notification.event_id}", [notification_id])
+
+
+def deliver(address: str, letter: letters.Letter, key: str, notification_ids: list[int]) -> None:
+    """Send a letter and note that these mails were sent by it."""
     end_read()  # no transaction stays open while the mail server thinks
-    mail.send(address, subject, text, key)
+    mail.send(address, letter.subject, letter.text, key, letter.html, letter.unsubscribe)
     with atomic():
-        notification.sent_at = now()
+        sent = update(Notification).where(Notification.id.in_(notification_ids))
+        db.session.execute(sent.values(sent_at=now()))
 
 
 def send_warning(event_id: str, notification_id: int) -> None:
@@ -177,29 +200,38 @@ def _follows(post_id: int) -> Select[Any]:
 def _tell(event_id: str, recipients: Select[Any], kind: str, **about: int) -> None:
     """Write inbox rows and, for those with an address, mails that are due; once for each (event, user, channel).
 
-    Four statements, however many are told.
+    Four statements, however many are told; a mail for somebody's next digest is due with that.
     """
     mailed = recipients.where(User.email != "")
     if kind not in SECURITY:
         recipients, mailed = (users.where(*LISTENING) for users in (recipients, mailed))
     with atomic():
         _claim(event_id, recipients, "inbox", kind, **about)
-        if kind not in ONLY_INBOX:
-            due: Callable[[int], Warned | Notified] = Warned if kind in SECURITY else Notified
-            emit(*map(due, _claim(event_id, mailed, "mail", kind, **about)), event_id=event_id)
+        due: Callable[[int], Warned | Notified] = Warned if kind in SECURITY else Notified
+        emit(*map(due, _claim(event_id, mailed, "mail", kind, **about)), event_id=event_id)
 
 
 def _claim(
     event_id: str, users: Select[Any], channel: str, kind: str, post_id: int | None = None, actor_id: int | None = None
 ) -> Sequence[int]:
-    """The ids of the new rows; those that an earlier run wrote are not among them."""
-    insert = postgresql_insert if db.session.get_bind().dialect.name == "postgresql" else sqlite_insert
+    """The ids of the new rows that wait for no digest; those that an earlier run wrote are not among them.
+
+    Only who wants to hear of it gets one.
+    """
     values = {"event_id": event_id, "channel": channel, "kind": kind, "post_id": post_id, "actor_id": actor_id}
     fixed = {
         name: literal(value, inspect(Notification).columns[name].type)
         for name, value in (values | {"created_at": now()}).items()
     }
+    held = preferences.waits(User.id) if channel == "mail" and kind not in SECURITY else literal(False)
+    wanted = preferences.wants(User.id, fixed["kind"], channel, fixed["post_id"])
     # In one order: two who tell the same users wait for each other once, and not in a circle.
-    rows = users.with_only_columns(User.id, *fixed.values()).order_by(User.id)
-    told = insert(Notification).from_select(["user_id", *fixed], rows).on_conflict_do_nothing()
-    return db.session.scalars(told.returning(Notification.id)).all()
+    rows = users.where(wanted).with_only_columns(User.id, held, *fixed.values()).order_by(User.id)
+    told = inserting(Notification).from_select(["user_id", "held", *fixed], rows).on_conflict_do_nothing()
+    return [id for id, held in db.session.execute(told.returning(Notification.id, Notification.held)) if not held]
+
+
+def inserting(model: type[Any]) -> Any:
+    """An INSERT that knows ON CONFLICT, as both databases do in their own dialects."""
+    insert = postgresql_insert if db.session.get_bind().dialect.name == "postgresql" else sqlite_insert
+    return insert(model)

@@ -6,7 +6,7 @@ import logging
 import random
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple, cast
 
 from sqlalchemy import ColumnElement, CursorResult, Select, delete, func, select, update
@@ -31,6 +31,14 @@ STATES: dict[str, tuple[ColumnElement[bool], ...]] = {
 }
 
 log = logging.getLogger(__name__)
+
+
+class NotYet(Exception):
+    """A subscriber's work is to be done later, and this was no attempt at it."""
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__(f"not before {until}")
+        self.until = until
 
 
 class Due(NamedTuple):
@@ -112,6 +120,13 @@ def finish(message_id: int) -> None:
         db.session.execute(update(OutboxMessage).where(OutboxMessage.id == message_id).values(done_at=now()))
 
 
+def postpone(message_id: int, until: datetime) -> None:
+    """Let it begin then, as if it had been written then: who waits for his morning waits for no part that is down."""
+    later = {"attempts": OutboxMessage.attempts - 1, "created_at": until, "next_attempt_at": until}
+    with atomic():
+        db.session.execute(update(OutboxMessage).where(OutboxMessage.id == message_id, *WAITING).values(**later))
+
+
 def fail(message_id: int, error: BaseException) -> None:
     """Note what went wrong and when to try again: after one of PAUSES, with jitter, so that not all come at once."""
     with atomic():
@@ -171,7 +186,7 @@ def oldest_seconds() -> float:
     Whether relay and workers live is told by this alone: one may be up and do nothing.
     """
     oldest = db.session.scalar(select(func.min(OutboxMessage.created_at)).where(*WAITING))
-    return (now() - oldest).total_seconds() if oldest else 0.0
+    return max(0.0, (now() - oldest).total_seconds()) if oldest else 0.0
 
 
 def counts() -> dict[str, int]:

@@ -41,6 +41,9 @@ def delivers(work: Callable[..., None]) -> Any:
         about = logs.request_id.set(attempt.request_id)
         try:
             work(attempt.event_id, **attempt.ids)
+        except outbox.NotYet as later:
+            outbox.postpone(message_id, later.until)
+            log.info("message %s waits: %s", message_id, later)
         except Exception as error:
             log.warning("attempt %s of %s%s failed: %r", attempt.number, work.__name__, attempt.ids, error)
             outbox.fail(message_id, error)

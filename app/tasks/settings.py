@@ -35,10 +35,14 @@ def celery_settings(broker_url: str) -> dict[str, Any]:
         "worker_hijack_root_logger": False,  # the format is ours, and has the request's id
         "worker_send_task_events": False,  # nobody listens; the outbox says what was done
         # An hour's that finds no worker is not waited for by the next. One beat at a time; two of them do no harm.
-        "beat_schedule": {"prune": {"task": "prune", "schedule": crontab(minute=17), "options": {"expires": 3000}}},
+        "beat_schedule": {
+            "prune": {"task": "prune", "schedule": crontab(minute=17), "options": {"expires": 3000}},
+            "send_digests": {"task": "send_digests", "schedule": crontab(minute=2), "options": {"expires": 3000}},
+        },
         "task_default_queue": "notifications",
         "task_routes": {
             "send_mail": {"queue": "mail"},  # a slow mail server stops no inbox
+            "send_digest": {"queue": "mail"},
             "send_warning": {"queue": "urgent"},  # behind no other mail
             "refresh_statistics": {"queue": "background"},  # what takes long makes nobody wait for his mail
             "notify_some_followers": {"queue": "background"},  # nor do a hundred thousand followers of one

@@ -69,6 +69,7 @@ class World:
             *(f"/api/v2/stats/{part}" for part in ("posts-per-day", "categories", "authors", "words")),
             "/api/v2/me",
             *(f"/api/v2/notifications{rest}" for rest in ("", "?unread=true&total=true", "/unread")),
+            *(f"/api/v2/notifications/{rest}" for rest in ("preferences", "mutes", "mutes?limit=1&total=true")),
             *(f"/api/v{version}/todos{query}" for version in (1, 2) for query in ("", "?done=true")),
             *(f"/api/v{version}/todos/{id}" for version in (1, 2) for id in self.todos),
         ]

@@ -121,6 +121,22 @@ def v2_reading_of_the_inbox(world: World, url: str) -> None:
 
 
 @way(HTTP)
+def v2_preference(world: World, url: str) -> None:
+    _write(world.users[0], "PATCH", "/api/v2/notifications/preferences", {"digest": "daily"})
+
+
+@way(HTTP)
+def v2_switch(world: World, url: str) -> None:
+    events = {"events": {"new_post": {"mail": False}}}
+    _write(world.users[0], "PATCH", "/api/v2/notifications/preferences", events)
+
+
+@way(HTTP)
+def v2_mute(world: World, url: str) -> None:
+    _write(world.users[0], "PUT", f"/api/v2/notifications/mutes/authors/{world.users[1].id}")
+
+
+@way(HTTP)
 def v2_ban(world: World, url: str) -> None:
     _write(world.users[2], "PATCH", f"/api/v2/admin/users/{world.users[0].id}", {"disabled": True})
 

@@ -93,6 +93,7 @@ def writes(client, alice, post, as_user, mighty, make_user, make_todo, token_of)
         Write("PATCH", f"{v2}/todos/{todo}", TODO, {"task": 500}, me2),
         Write("POST", f"{v2}/notifications/read", {"up_to": 1}, {}, me2),
         Write("POST", f"{v2}/webhooks", HOOK, {}, me2),
+        Write("PATCH", f"{v2}/notifications/preferences", {"time_zone": "Asia/Tokyo"}, {}, me2),
         Write("PATCH", f"{v2}/admin/users/{alice.id}", {"role": "user", "disabled": False}, {"role": 5}, mighty),
     ]
 

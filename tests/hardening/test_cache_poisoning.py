@@ -115,6 +115,7 @@ def test_g1_a_public_answer_is_the_same_bytes_for_everybody(reads, client, make_
 
 
 PRIVATE_READS = ("me", "todos", "todos/{todo}", "notifications", "notifications/unread", "posts/trash", "admin/users")
+PRIVATE_READS += ("notifications/preferences", "notifications/mutes")
 
 
 @pytest.mark.parametrize("path", PRIVATE_READS)

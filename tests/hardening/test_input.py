@@ -64,6 +64,7 @@ PATHS = {
     "/api/v2/users/{}/follow": ("PUT",),
     "/api/v2/posts/{}/restore": ("POST",),
     "/api/v2/notifications/{}/read": ("POST",),
+    **dict.fromkeys((f"/api/v2/notifications/mutes/{what}/{{}}" for what in ("authors", "posts")), ("PUT",)),
 }
 
 
@@ -92,6 +93,7 @@ NUMBERS = {
 }
 NUMBERS["v2/posts"] = {"limit": 100, "author": 2**63 - 1}
 LISTS = ("posts", "tags", "categories", "todos", "notifications", "posts/trash", "admin/users", "users/{}/followers")
+LISTS += ("notifications/mutes",)
 NUMBERS |= {f"v2/{name}": {"limit": 100} for name in LISTS[1:]}
 NO_NUMBERS = ("0", "-5", str(2**63), str(10**20), "1_0", "٣", " ٣", "%20%D9%A3", "1e3", "", "+2", "%2B2", "2%20", "0x1")
 NO_NUMBERS += ("1.0", "NaN", "inf", "1%00", "%00", "%ff", "true", "null", "[]", "1,2", "'", "1;DROP TABLE posts")

@@ -8,6 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from app import tokens
 from app.models.base import now
 from tests.factories import PASSWORD
 
@@ -69,6 +70,15 @@ TABLE: dict[tuple[str, str], tuple[int, ...]] = {
     ("POST", "/api/v2/notifications/<int:id>/read"): (401, 404, 204, 404, 404, 401),
     ("POST", "/api/v2/notifications/read"): KNOWN,
     ("GET", "/api/v2/notifications/unread"): KNOWN,
+    ("GET", "/api/v2/notifications/mutes"): KNOWN,
+    ("PUT", "/api/v2/notifications/mutes/authors/<int:id>"): (401, 204, 409, 204, 204, 401),
+    ("DELETE", "/api/v2/notifications/mutes/authors/<int:id>"): (401, 204, 204, 204, 204, 401),
+    ("PUT", "/api/v2/notifications/mutes/posts/<int:id>"): (401, 204, 204, 204, 204, 401),
+    ("DELETE", "/api/v2/notifications/mutes/posts/<int:id>"): (401, 204, 204, 204, 204, 401),
+    ("GET", "/api/v2/notifications/preferences"): KNOWN,
+    ("PATCH", "/api/v2/notifications/preferences"): KNOWN,
+    ("GET", "/api/v2/notifications/unsubscribe/<token>"): EVERYBODY,
+    ("POST", "/api/v2/notifications/unsubscribe/<token>"): EVERYBODY,
     ("GET", "/api/v2/posts"): EVERYBODY,
     ("POST", "/api/v2/posts"): (401, 201, 201, 201, 201, 401),
     ("GET", "/api/v2/posts/<int:id>"): EVERYBODY,
@@ -121,6 +131,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "/api/v2/auth/login": {"username": "the-owner", "password": PASSWORD},
     "/api/v2/auth/password": {"current_password": PASSWORD, "password": "staple correct horse"},
     "/api/v2/me": {"bio": "Writes about trains."},
+    "/api/v2/notifications/preferences": {"digest": "daily"},
     "/api/v2/notifications/read": {},
     "/api/v2/posts": {"title": "Hello", "content": "Words", "tags": ["trains"]},
     "/api/v2/posts/<int:id>": {"title": "Hello"},
@@ -144,6 +155,7 @@ SECRETS = ("$2b$", "password_hash", "username_key", "whsec_the-owner")
 CASES = [pytest.param(m, rule, role, id=f"{m} {rule} as {role}") for m, rule in TABLE for role in ROLES]
 STORED = ("users", "posts", "outbox", "sessions", "todos", "notifications", "follows", "statistics_refreshes")
 STORED += ("webhooks", "webhook_deliveries")
+STORED += ("notification_switches", "notification_mutes")
 
 
 def _refused(method: str, rule: str, role: str) -> bool:
@@ -179,6 +191,8 @@ class World:
         sql(f"{called} VALUES (:id, 'e', 'ping', '{{}}', 1, 0, '[]', '2026-01-01')", id=self.webhook)
         self.delivery = sql("SELECT max(id) FROM webhook_deliveries")[0][0]
         self._refresh = token_of(self.owner, "refresh")
+        with client.application.app_context():
+            self.unsubscribe = tokens.mint_unsubscribe(self.owner.id, "new_post")
         self._headers = {}
         if role != "anon":
             his = role in ("owner", "disabled")
@@ -191,16 +205,14 @@ class World:
 
     def ask(self, method: str, rule: str) -> TestResponse:
         """Send the method to the rule's address, about what is the owner's."""
-        ids = {"users": self.owner.id, "todos": self.todo, "notifications": self.notification}
+        ids = {"mutes/authors": self.owner.id, "mutes/posts": self.post.id}
+        ids |= {"users": self.owner.id, "todos": self.todo, "notifications": self.notification}
         ids |= {"refreshes": self.refresh, "messages": self.message, "webhooks": self.webhook}
         post = self.trashed if rule.endswith("/restore") else self.post
         id = next((id for noun, id in ids.items() if f"/{noun}/" in rule), post.id)
         file = "docs.css" if "/docs/" in rule else "swagger-ui.css"
-        url = (
-            rule.replace("<int:id>", str(id))
-            .replace("<int:delivery_id>", str(self.delivery))
-            .replace("<path:filename>", file)
-        )
+        url = rule.replace("<int:id>", str(id)).replace("<path:filename>", file)
+        url = url.replace("<token>", self.unsubscribe).replace("<int:delivery_id>", str(self.delivery))
         url += QUERIES.get(rule, "")
         body = BODIES.get(rule) if method in ("POST", "PUT", "PATCH") else None
         if rule.endswith("/auth/refresh"):

@@ -25,6 +25,7 @@ PRIVATE_STATEMENTS = {
     "/api/v2/todos": 3,
     "/api/v2/todos?total=true": 4,
     "/api/v2/notifications": 4,
+    "/api/v2/notifications/mutes?total=true": 4,
     "/api/v2/posts/drafts": 4,
     "/api/v2/posts/trash": 4,
     "/api/v2/admin/users?total=true": 4,
@@ -67,6 +68,8 @@ def test_a_private_list_has_a_fixed_number_of_statements(
         make_post(admin, draft=True)
         told = "INSERT INTO notifications (event_id, user_id, channel, kind, post_id, created_at)"
         sql(f"{told} VALUES ('e{post.id}', :id, 'inbox', 'new_post', :post, '2026-01-01')", id=admin.id, post=post.id)
+        mute = "INSERT INTO notification_mutes (user_id, post_id, created_at) VALUES (:id, :post, '2026-01-01')"
+        sql(mute, id=admin.id, post=post.id)
         due = "INSERT INTO outbox (event_id, event, subscriber, ids, created_at, next_attempt_at, attempts)"
         sql(f"{due} VALUES ('e', 'x', 'x', '{{}}', '2026-01-01', '2026-01-01', 0)")
         hook = "INSERT INTO webhooks (user_id, url, events, scope, active, secret, created_at)"

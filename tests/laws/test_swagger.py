@@ -24,6 +24,8 @@ GUARDED_V2 |= {"list_accounts", "get_account", "administer_account", "delete_acc
 GUARDED_V2 |= {"list_webhooks", "create_webhook", "get_webhook", "update_webhook", "delete_webhook", "ping_webhook"}
 GUARDED_V2 |= {"rotate_webhook_secret", "list_webhook_deliveries", "redeliver_webhook"}
 GUARDED_V2 |= {"refresh_statistics", "get_statistics_refresh"}
+GUARDED_V2 |= {"get_preferences", "update_preferences", "list_mutes"}
+GUARDED_V2 |= {"mute_author", "unmute_author", "mute_post", "unmute_post"}
 FROZEN = ROOT / "docs/swagger/v1.json"
 
 

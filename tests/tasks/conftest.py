@@ -7,16 +7,27 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import psutil
 import pytest
+from flask import Flask
 
 from app import tasks
+from app.events import PostPublished, emit
 from app.extensions import celery
+from app.models import Post, User
+from app.services import mail, outbox, preferences
+from app.services.atomic import atomic
+from tests.api.v2.conftest import Clock
 from tests.servers import CeleryWorker, Redis, Relay, wait_for
-from tests.tasks.mail_server import MailServer
+from tests.tasks.mail_server import CERTIFICATE, MailServer
 from tests.tasks.target import WEBHOOKS, Target, make
 
+BERLIN, TOKYO = "Europe/Berlin", "Asia/Tokyo"
 PAST = "2020-01-01 00:00:00"
 
 
@@ -67,6 +78,22 @@ def mail_server() -> Iterator[MailServer]:
 def _calm(mail_server: MailServer) -> Iterator[None]:
     yield
     mail_server.calm()
+
+
+@pytest.fixture
+def setting(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
+    """setting(SMTP_URL=…, DATA_DIR=…) within an application context."""
+    with app.app_context():
+        yield lambda **values: [monkeypatch.setitem(app.config, name, value) for name, value in values.items()]
+
+
+@pytest.fixture
+def smtp(setting: Callable[..., Any], mail_server: MailServer, monkeypatch: pytest.MonkeyPatch) -> MailServer:
+    """The server is set, and its certificate is trusted."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+    monkeypatch.setattr(mail, "_trust", mail._trust.__wrapped__)  # what one test trusts the next one need not
+    setting(SMTP_URL=mail_server.url)
+    return mail_server
 
 
 @pytest.fixture
@@ -170,3 +197,95 @@ def try_often(perform):
 def delivery(hers, hook):
     """delivery(): the latest of Alice's webhook."""
     return lambda: hers.get(f"{WEBHOOKS}/{hook['id']}/deliveries").json["items"][0]
+
+
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
+    """at(instant): that is the present, for all that brings mail. What is emitted is due by the real clock, so the
+    instants are years to come.
+    """
+    clock = Clock()
+    for module in ("digests", "notifications", "outbox"):
+        monkeypatch.setattr(f"app.services.{module}.now", clock.now)
+    return lambda instant: clock.forward(seconds=(instant - clock.now()).total_seconds())
+
+
+@pytest.fixture
+def bob(make_user: Callable[..., User]) -> User:
+    """Who is told."""
+    return make_user(username="bob")
+
+
+@pytest.fixture
+def prefers(app: Flask, bob: User) -> Callable[..., None]:
+    """prefers(digest="daily" …): what Bob prefers."""
+
+    def write(**wishes: Any) -> None:
+        with app.app_context():
+            preferences.change(bob, **wishes)
+
+    return write
+
+
+@pytest.fixture
+def bring(app: Flask, smtp: MailServer, setting: Callable[..., Any]) -> Callable[[], None]:
+    """bring(): run what is due, and what follows from that."""
+    tasks.init_app(app)
+    setting(PUBLIC_URL="https://blog.example.org/")
+
+    def due() -> list[outbox.Due]:
+        with app.app_context():
+            return outbox.claim()
+
+    def run() -> None:
+        while messages := due():
+            for message in messages:
+                celery.tasks[message.subscriber].apply(args=[message.id, message.attempts], throw=True)
+
+    return run
+
+
+@pytest.fixture
+def publish(
+    app: Flask, make_post: Callable[..., Post], make_user: Callable[..., User], bob: User, bring: Any, sql: Any
+) -> Callable[..., None]:
+    """publish("A title" …): Alice, whom Bob follows, publishes, and all is told that is due."""
+    alice = make_user(username="alice", email=None)
+    follow = "INSERT INTO follows (follower_id, followed_id, created_at) VALUES (:fan, :author, '2020-01-01')"
+    sql(follow, fan=bob.id, author=alice.id)
+
+    def write(*titles: str) -> None:
+        for title in titles:
+            post = make_post(alice, title=title)
+            with app.app_context(), atomic():
+                emit(PostPublished(post.id))
+        bring()
+
+    return write
+
+
+@pytest.fixture
+def morning(bring: Callable[[], None]) -> Callable[[], None]:
+    """morning(): beat asks, and all is done that follows."""
+
+    def ask() -> None:
+        celery.tasks["send_digests"].apply(throw=True)
+        bring()
+
+    return ask
+
+
+def utc(text: str) -> datetime:
+    """The instant that this is in UTC."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def local(text: str, zone: str = BERLIN) -> datetime:
+    """The instant that this is there."""
+    return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone))
+
+
+def body(mail: EmailMessage, kind: str = "plain") -> str:
+    """One of a mail's two bodies."""
+    part = mail.get_body((kind,))  # type: ignore[arg-type]
+    return str(part.get_content()).replace("\r\n", "\n") if part else ""

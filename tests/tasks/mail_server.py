@@ -31,13 +31,15 @@ OK = "250 OK"
 
 
 class MailServer:
-    """Listens while its `with` block lasts. `messages`: what it took; `refused`: addresses that it refuses for now.
+    """Listens while its `with` block lasts. `messages`: what it took, `raw`: as it came.
 
+    `refused`: addresses that it refuses for now.
     `before_taking`: called with a client's port and the recipient when a mail has come, before that is answered.
     """
 
     def __init__(self) -> None:
         self.messages: list[EmailMessage] = []
+        self.raw: list[bytes] = []
         self.refused: set[str] = set()
         self.before_taking: Callable[[int, str], Awaitable[None]] | None = None
         self.hangs_up_at_quit = False
@@ -92,6 +94,7 @@ class MailServer:
         if self.before_taking:
             await self.before_taking(session.peer[1], envelope.rcpt_tos[0])
         assert isinstance(envelope.content, bytes)
+        self.raw.append(envelope.content)
         self.messages.append(message_from_bytes(envelope.content, policy=policy.default))
         return OK
 
@@ -114,6 +117,7 @@ class MailServer:
     def calm(self) -> None:
         """As it was at first."""
         self.messages.clear()
+        self.raw.clear()
         self.logins.clear()
         self.refused.clear()
         self.before_taking, self.hangs_up_at_quit = None, False

@@ -12,25 +12,8 @@ from email import message_from_bytes, policy
 import pytest
 
 from app.services import mail
-from tests.tasks.mail_server import CERTIFICATE
 
 ADDRESS, KEY = "ada@example.org", "7.0123abcd"
-
-
-@pytest.fixture
-def setting(app, monkeypatch):
-    """setting(SMTP_URL=…, DATA_DIR=…) within an application context."""
-    with app.app_context():
-        yield lambda **values: [monkeypatch.setitem(app.config, name, value) for name, value in values.items()]
-
-
-@pytest.fixture
-def smtp(setting, mail_server, monkeypatch):
-    """The server is set, and its certificate is trusted."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
-    monkeypatch.setattr(mail, "_trust", mail._trust.__wrapped__)  # what one test trusts the next one need not
-    setting(SMTP_URL=mail_server.url)
-    return mail_server
 
 
 def test_a_mail_arrives_as_it_was_written(smtp):
@@ -42,6 +25,28 @@ def test_a_mail_arrives_as_it_was_written(smtp):
     assert taken["Date"].datetime
     assert taken["Auto-Submitted"] == "auto-generated"
     assert taken.get_content().splitlines() == ["Zeile – 中文", ".", ".."]
+
+
+def test_a_mail_has_two_bodies_of_which_the_last_is_the_better(smtp):
+    mail.send(ADDRESS, "subject", "Grüße", KEY, "<p>Grüße</p>", None)
+    (taken,) = smtp.messages
+    assert taken.get_content_type() == "multipart/alternative"
+    bodies = [(part.get_content_type(), part.get_content().strip()) for part in taken.iter_parts()]
+    assert bodies == [("text/plain", "Grüße"), ("text/html", "<p>Grüße</p>")]
+    assert taken["List-Unsubscribe"] is taken["List-Unsubscribe-Post"] is None
+
+
+def test_the_address_to_unsubscribe_is_one_word_on_the_wire(smtp):
+    """RFC 8058 §3.1; Python folds and encodes headers that are long."""
+    url = "https://blog.example.org/" + 40 * "a-_.0123456789" + "/x"
+    mail.send(ADDRESS, "subject", "text", KEY, "<p>text</p>", url)
+    (wire,) = smtp.raw
+    unfolded = wire.replace(b"\r\n ", b" ").split(b"\r\n")
+    assert [line for line in unfolded if line.startswith(b"List-")] == [
+        f"List-Unsubscribe: <{url}>".encode(),
+        b"List-Unsubscribe-Post: List-Unsubscribe=One-Click",
+    ]
+    assert max(map(len, wire.split(b"\r\n"))) <= 998, "RFC 5322 §2.1.1"
 
 
 @pytest.mark.parametrize(

@@ -41,14 +41,14 @@ def test_a_new_post_tells_its_author_and_the_admins(
     files = {path.stem: path for path in (Path(environ["DATA_DIR"]) / "mail").iterdir()}
     assert files.keys() == {f"{id}.{event_id}" for id, event_id, _ in due}, "and none that is unfinished"
     mails = {
-        mail["To"]: (mail["Subject"], mail["Message-ID"], mail.get_content())
+        mail["To"]: (mail["Subject"], mail["Message-ID"], mail.get_body(("plain",)).get_content())
         for mail in (message_from_bytes(path.read_bytes(), policy=policy.default) for path in files.values())
     }
     assert mails.keys() == {"author@example.org", "ada@example.org", "bea@example.org"}
     assert {message_id for _, message_id, _ in mails.values()} == {f"<{key}@localhost.localdomain>" for key in files}
     subject, _, text = mails["author@example.org"]
     assert subject == f"Your post is published: {POST['title']}"
-    assert text == f"Hello author,\n\nyour post «{POST['title']}» is published.\n"
+    assert text == f"Hello author,\n\nYour post «{POST['title']}» is published.\n"
     assert mails["ada@example.org"][0] == f"A new post: {POST['title']}"
     assert f"author has published «{POST['title']}»" in mails["ada@example.org"][2]
 

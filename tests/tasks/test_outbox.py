@@ -19,7 +19,7 @@ from app.events import SUBSCRIBERS, Notified, PostPublished, Warned, emit
 from app.extensions import celery, db
 from app.models import OutboxMessage
 from app.models.base import now
-from app.services import notifications, outbox, statistics, webhooks
+from app.services import digests, notifications, outbox, statistics, webhooks
 from app.services.atomic import atomic
 
 POST = {"title": "A title", "content": "Some words."}
@@ -68,7 +68,8 @@ def message(in_app):
 
 
 def test_every_event_has_the_ids_that_its_subscribers_take():
-    does = vars(notifications) | vars(webhooks) | {"refresh_statistics": statistics.run_refresh}
+    does = vars(notifications) | vars(webhooks) | {"send_digest": digests.send_digest}
+    does |= {"refresh_statistics": statistics.run_refresh}
     for event, names in SUBSCRIBERS.items():
         for name in names:
             taken = list(inspect.signature(does[name]).parameters)
