@@ -176,6 +176,25 @@ def test_many_are_gathered_in_steps(app, at, make_user, sql, monkeypatch):
     assert sql("SELECT count(DISTINCT digest_id) FROM notifications") == [(5,)]
 
 
+def test_whose_digest_of_the_day_is_made_keeps_nobody_else_waiting(app, at, make_user, sql, monkeypatch):
+    """What was told before the morning and committed after it waits for the next one."""
+    monkeypatch.setattr(digests, "AT_ONCE", 1)
+    held = "INSERT INTO notifications (event_id, user_id, channel, kind, created_at, held)"
+    for n in range(2):
+        user = make_user()
+        sql(f"{held} VALUES ('e{n}', :id, 'mail', 'welcome', '2042-03-10', true)", id=user.id)
+        if n == 0:
+            made = "INSERT INTO digests (user_id, day, created_at) VALUES (:id, '2042-03-11', '2042-03-11')"
+            sql(made, id=user.id)
+    at(utc("2042-03-11T08:02"))
+    with app.app_context():
+        assert digests.gather() == 1
+    assert sql(HELD) == [(1,)]
+    at(utc("2042-03-12T08:02"))
+    with app.app_context():
+        assert digests.gather() == 1
+
+
 def test_who_wants_no_digest_any_more_gets_what_waits_the_next_morning(at, prefers, publish, morning, smtp):
     prefers(digest="weekly")
     at(utc("2042-03-10T12:00"))
