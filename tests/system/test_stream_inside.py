@@ -60,6 +60,11 @@ async def until(condition):
             await asyncio.sleep(0.01)
 
 
+def finish(drive):
+    """Run it, within bounds: what hangs has failed."""
+    asyncio.run(asyncio.wait_for(drive, 30))
+
+
 @pytest.fixture
 def token(make_user, token_of):
     return token_of(make_user(username="anna"), "v2")
@@ -78,7 +83,7 @@ def test_a_heartbeat_comes_where_nothing_else_does(app, token, monkeypatch):
             await client.task
             assert not client.sent[-1].get("more_body")
 
-    asyncio.run(drive())
+    finish(drive())
 
 
 def test_a_client_that_takes_nothing_is_let_go_and_holds_little(app, token, sql, monkeypatch):
@@ -99,7 +104,7 @@ def test_a_client_that_takes_nothing_is_let_go_and_holds_little(app, token, sql,
             await until(lambda: not streaming._watch._streams)
             client.task.cancel()
 
-    asyncio.run(drive())
+    finish(drive())
 
 
 def test_a_process_without_clients_asks_the_database_nothing(app, token, monkeypatch):
@@ -120,7 +125,7 @@ def test_a_process_without_clients_asks_the_database_nothing(app, token, monkeyp
             await asyncio.sleep(3 * watch.LOOK_EVERY_SECONDS)
             assert len(asked) == seen
 
-    asyncio.run(drive())
+    finish(drive())
 
 
 def test_an_inbox_is_read_when_its_generation_has_moved_and_not_before(app, token, sql, count_queries):
@@ -140,7 +145,7 @@ def test_an_inbox_is_read_when_its_generation_has_moved_and_not_before(app, toke
             client.gone.set()
             await client.task
 
-    asyncio.run(drive())
+    finish(drive())
 
 
 def test_a_process_that_ends_begins_no_stream(app, token):
@@ -153,7 +158,7 @@ def test_a_process_that_ends_begins_no_stream(app, token):
             await client.task
             assert client.status == 503
 
-    asyncio.run(drive())
+    finish(drive())
 
 
 def test_where_generations_cannot_be_known_each_inbox_is_read(app, token, sql, monkeypatch):
@@ -169,4 +174,4 @@ def test_where_generations_cannot_be_known_each_inbox_is_read(app, token, sql, m
             client.gone.set()
             await client.task
 
-    asyncio.run(drive())
+    finish(drive())
