@@ -77,6 +77,14 @@ class StatisticsDue:
     refresh_id: int
 
 
+@dataclass(frozen=True)
+class TodoDue:
+    """Somebody is to be reminded of a todo."""
+
+    todo_id: int
+    reminder_id: int
+
+
 Event = (
     PostPublished
     | FollowersDue
@@ -87,6 +95,7 @@ Event = (
     | Notified
     | Warned
     | StatisticsDue
+    | TodoDue
 )
 
 # Each name is a task in `app/tasks/`; a test compares the two.
@@ -100,6 +109,7 @@ SUBSCRIBERS: dict[type[Event], tuple[str, ...]] = {
     Notified: ("send_mail",),
     Warned: ("send_warning",),
     StatisticsDue: ("refresh_statistics",),
+    TodoDue: ("notify_of_todo",),
 }
 
 

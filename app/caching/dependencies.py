@@ -23,6 +23,7 @@ from app.models import (
     Statistic,
     StatisticsRefresh,
     Todo,
+    TodoReminder,
     User,
 )
 
@@ -88,7 +89,7 @@ MAP: dict[type, tuple[Stales, ...]] = {
 }
 
 # What no cached answer reads.
-NEVER_CACHED = (IdempotencyKey, Imported, OutboxMessage, StatisticsRefresh)
+NEVER_CACHED = (IdempotencyKey, Imported, OutboxMessage, StatisticsRefresh, TodoReminder)
 
 
 def families_moved_by(table: str) -> frozenset[Family]:

@@ -8,7 +8,7 @@ from app.models.outbox import OutboxMessage
 from app.models.post import Post, PostAlias, PostTag
 from app.models.session import Session
 from app.models.statistics import Statistic, StatisticsRefresh
-from app.models.todo import Todo
+from app.models.todo import Todo, TodoReminder
 from app.models.user import User
 
 __all__ = [
@@ -24,5 +24,6 @@ __all__ = [
     "Statistic",
     "StatisticsRefresh",
     "Todo",
+    "TodoReminder",
     "User",
 ]

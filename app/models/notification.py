@@ -13,6 +13,7 @@ from app.models.post import Post
 
 INBOX = text("channel = 'inbox'")
 BY_SOMEBODY = text("actor_id IS NOT NULL")
+OF_A_TODO = text("todo_id IS NOT NULL")
 UNREAD = text("channel = 'inbox' AND read_at IS NULL")
 
 
@@ -26,6 +27,7 @@ class Notification(Model):
         Index("ix_notifications_inbox", "user_id", "id", sqlite_where=INBOX, postgresql_where=INBOX),
         Index("ix_notifications_unread", "user_id", "id", sqlite_where=UNREAD, postgresql_where=UNREAD),
         Index("ix_notifications_actor_id", "actor_id", sqlite_where=BY_SOMEBODY, postgresql_where=BY_SOMEBODY),
+        Index("ix_notifications_todo_id", "todo_id", sqlite_where=OF_A_TODO, postgresql_where=OF_A_TODO),
         {"sqlite_autoincrement": True},
     )
 
@@ -36,6 +38,7 @@ class Notification(Model):
     kind: Mapped[str] = mapped_column(String(40))
     post_id: Mapped[int | None] = mapped_column(Id, ForeignKey("posts.id", ondelete="CASCADE"), index=True)
     actor_id: Mapped[int | None] = mapped_column(Id, ForeignKey("users.id", ondelete="SET NULL"))
+    todo_id: Mapped[int | None] = mapped_column(Id, ForeignKey("todos.id", ondelete="CASCADE"))
     created_at: Mapped[datetime] = mapped_column(Timestamp, default=now)
     read_at: Mapped[datetime | None] = mapped_column(Timestamp)
     sent_at: Mapped[datetime | None] = mapped_column(Timestamp)

@@ -17,6 +17,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "Welcome, {name}",
         "Hello {name},\n\nyour account is ready.\n",
     ),
+    "todo_due": (
+        "Due: {task}",
+        "Hello {name},\n\nyour todo «{task}» is due at {due}.\n",
+    ),
     "password_changed": (
         "Your password was changed",
         "Hello {name},\n\nyour account has a new password, and its other sessions have ended.\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, Select, func, inspect, literal, select, update
+from sqlalchemy import ColumnElement, CursorResult, Select, exists, func, inspect, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import selectinload
@@ -13,9 +13,9 @@ from sqlalchemy.orm import selectinload
 from app.errors import NotFound
 from app.events import FollowersDue, Notified, Warned, emit
 from app.extensions import db
-from app.models import Follow, Notification, Post, User
+from app.models import Follow, Notification, Post, Todo, TodoReminder, User
 from app.models.base import now
-from app.services import letters, mail
+from app.services import letters, mail, recurrence, reminders
 from app.services.atomic import atomic, end_read
 from app.services.page import Page, Place
 from app.services.posts import LIVE
@@ -23,6 +23,7 @@ from app.services.posts import LIVE
 AT_ONCE = 1000  # followers told in one transaction: SQLite has one writer, which must not be kept waiting
 POST_PUBLISHED, NEW_POST, POST_DELETED = "post_published", "new_post", "post_deleted"
 WELCOME, NEW_FOLLOWER, PASSWORD_CHANGED = "welcome", "new_follower", "password_changed"
+TODO_DUE = "todo_due"
 ONLY_INBOX = {NEW_FOLLOWER}
 SECURITY = {PASSWORD_CHANGED}  # no setting and no shut account keeps such a mail back
 OF_LIVE_POSTS = {POST_PUBLISHED, NEW_POST}
@@ -83,6 +84,12 @@ def notify_of_password(event_id: str, user_id: int) -> None:
     _tell(event_id, select(User).where(User.id == user_id), PASSWORD_CHANGED)
 
 
+def notify_of_todo(event_id: str, todo_id: int, reminder_id: int) -> None:
+    """Remind a user of a todo, unless it is done or has been moved since."""
+    owner = select(Todo.user_id).where(TodoReminder.id == reminder_id, reminders.STANDING).scalar_subquery()
+    _tell(event_id, select(User).where(User.id == owner), TODO_DUE, todo_id=todo_id)
+
+
 def inbox(actor: User, limit: int, cursor: Place | None, total: bool, unread: bool | None) -> Page:
     """What the actor was told, the latest first, each with its post while that is published.
 
@@ -127,7 +134,8 @@ def mark_all_read(actor: User, up_to: int | None) -> int:
 
 
 def send_mail(event_id: str, notification_id: int) -> None:
-    """Send one mail, unless it was sent, or its user or post is gone, or he has taken his address away.
+    """Send one mail, unless it was sent, or its user or post is gone, or he has taken his address away, or its todo is
+    done or due at another time.
 
     Its Message-ID is always the same: if a worker dies between the mail server's 250 and our commit, the second copy
     is known for one.
@@ -135,19 +143,24 @@ def send_mail(event_id: str, notification_id: int) -> None:
     :raises OSError: the mail server did not take it.
     """
     found = db.session.execute(
-        select(Notification, User, Post)
+        select(Notification, User, Post, Todo)
         .join(User, User.id == Notification.user_id)
         .outerjoin(Post, Post.id == Notification.post_id)
+        .outerjoin(Todo, Todo.id == Notification.todo_id)
         .where(Notification.id == notification_id, Notification.sent_at.is_(None), User.deleted_at.is_(None))
         .where(LISTENING[1] | Notification.kind.in_(SECURITY), LIVE | Notification.kind.not_in(OF_LIVE_POSTS))
+        .where(Notification.todo_id.is_(None) | exists().where(reminders.STANDING, TodoReminder.told_at.is_not(None)))
     ).one_or_none()
     if found is None:
         return
-    notification, user, post = found
+    notification, user, post, todo = found
     if not (address := user.email):
         return
     author = db.session.get(User, post.user_id) if post else None
     words = {"name": user.username, "title": post.title if post else "", "author": author.username if author else ""}
+    if todo and todo.due_at:
+        due = recurrence.local(todo.due_at, todo.time_zone)
+        words |= {"task": todo.task, "due": f"{due:%Y-%m-%d %H:%M} ({todo.time_zone})"}
     subject, text = (said.format(**words) for said in letters.WORDS[notification.kind])
     key = f"{notification_id}.{notification.event_id}"
     end_read()  # no transaction stays open while the mail server thinks
@@ -190,11 +203,18 @@ def _tell(event_id: str, recipients: Select[Any], kind: str, **about: int) -> No
 
 
 def _claim(
-    event_id: str, users: Select[Any], channel: str, kind: str, post_id: int | None = None, actor_id: int | None = None
+    event_id: str,
+    users: Select[Any],
+    channel: str,
+    kind: str,
+    post_id: int | None = None,
+    actor_id: int | None = None,
+    todo_id: int | None = None,
 ) -> Sequence[int]:
     """The ids of the new rows; those that an earlier run wrote are not among them."""
     insert = postgresql_insert if db.session.get_bind().dialect.name == "postgresql" else sqlite_insert
-    values = {"event_id": event_id, "channel": channel, "kind": kind, "post_id": post_id, "actor_id": actor_id}
+    about = {"post_id": post_id, "actor_id": actor_id, "todo_id": todo_id}
+    values = {"event_id": event_id, "channel": channel, "kind": kind} | about
     fixed = {
         name: literal(value, inspect(Notification).columns[name].type)
         for name, value in (values | {"created_at": now()}).items()

@@ -10,7 +10,7 @@ from flask import Flask
 
 from app.extensions import celery, db
 from app.services import outbox
-from app.tasks import notify, retention, statistics  # noqa: F401  (they register their tasks)
+from app.tasks import notify, reminders, retention, statistics  # noqa: F401  (they register their tasks)
 from app.tasks.delivery import ContextTask
 from app.tasks.settings import celery_settings
 

@@ -35,7 +35,10 @@ def celery_settings(broker_url: str) -> dict[str, Any]:
         "worker_hijack_root_logger": False,  # the format is ours, and has the request's id
         "worker_send_task_events": False,  # nobody listens; the outbox says what was done
         # An hour's that finds no worker is not waited for by the next. One beat at a time; two of them do no harm.
-        "beat_schedule": {"prune": {"task": "prune", "schedule": crontab(minute=17), "options": {"expires": 3000}}},
+        "beat_schedule": {
+            "prune": {"task": "prune", "schedule": crontab(minute=17), "options": {"expires": 3000}},
+            "remind": {"task": "remind", "schedule": crontab(), "options": {"expires": 50}},
+        },
         "task_default_queue": "notifications",
         "task_routes": {
             "send_mail": {"queue": "mail"},  # a slow mail server stops no inbox
