@@ -70,6 +70,10 @@ class World:
             "/api/v2/me",
             *(f"/api/v2/notifications{rest}" for rest in ("", "?unread=true&total=true", "/unread")),
             *(f"/api/v{version}/todos{query}" for version in (1, 2) for query in ("", "?done=true")),
+            *(
+                f"/api/v2/todos?{query}"
+                for query in ("sort=position", "tag=home&sort=due_at", "priority=1&parent_id=1")
+            ),
             *(f"/api/v{version}/todos/{id}" for version in (1, 2) for id in self.todos),
         ]
 
