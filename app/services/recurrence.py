@@ -84,9 +84,7 @@ def ever_follows(rule: str, start: datetime) -> bool:
     return FIRST_YEAR <= start.year <= LAST_YEAR and next(_series(parsed(rule), start), None) is not None
 
 
-def following(
-    rule: str, mode: str, zone: str, start: datetime, due_at: datetime, now: datetime
-) -> tuple[int, datetime] | None:
+def following(rule: str, mode: str, zone: str, start: datetime, now: datetime) -> tuple[int, datetime] | None:
     """The occurrence to come once the present one is done: how many after it, and what the clocks show then.
 
     `fixed`: the first of the series that is after now and after the present one. `after_completion`: the first of a
@@ -96,13 +94,13 @@ def following(
     :return: None when the rule has ended.
     """
     parts = parsed(rule)
-    end, passed = _end(parts, zone), max(now, due_at)
+    end = _end(parts, zone)
     if mode == AFTER_COMPLETION:
-        start, passed = datetime.combine(local(now, zone).date(), start.time()), now
+        start = datetime.combine(local(now, zone).date(), start.time())
     for number, shown in enumerate(_series(parts, start), 1):
         if shown > end or shown.year > LAST_YEAR:
             return None
-        if instant(shown, zone) > passed:
+        if instant(shown, zone) > now:
             return number, shown
     return None
 

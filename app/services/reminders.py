@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, tuple_
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -23,23 +23,24 @@ STANDING = ~Todo.done & (Todo.due_at == TodoReminder.due_at) & (TodoReminder.tod
 
 def keep(*todos: Todo) -> None:
     """Write the reminders that these todos want now, in the transaction of their change. What was told stays, so that
-    it is not told again; what would have been due before now is not told at all.
+    it is not told again; what would have been due before now is not told, unless it was wanted already.
     """
     if not todos:
         return
     db.session.flush()
-    rows = [
-        {"todo_id": todo.id, "due_at": todo.due_at, "remind_at": todo.due_at - timedelta(minutes=minutes)}
+    wanted = [
+        (todo.id, todo.due_at, todo.due_at - timedelta(minutes=minutes))
         for todo in todos
-        if not todo.done and todo.due_at
+        if not todo.done and todo.due_at and todo.due_at.year > 1  # before that there is no time
         for minutes in todo.remind_minutes_before
-        if todo.due_at > now() + timedelta(minutes=minutes)
     ]
-    ours = TodoReminder.todo_id.in_([todo.id for todo in todos])
-    db.session.execute(delete(TodoReminder).where(ours, TodoReminder.told_at.is_(None)))
-    if rows:
+    ours = TodoReminder.todo_id.in_([todo.id for todo in todos]), TodoReminder.told_at.is_(None)
+    columns = tuple_(TodoReminder.todo_id, TodoReminder.due_at, TodoReminder.remind_at)
+    db.session.execute(delete(TodoReminder).where(*ours, columns.not_in(wanted)))
+    if rows := [row for row in wanted if row[2] > now()]:
         insert = postgresql_insert if db.session.get_bind().dialect.name == "postgresql" else sqlite_insert
-        db.session.execute(insert(TodoReminder).values(rows).on_conflict_do_nothing())
+        values = [dict(zip(("todo_id", "due_at", "remind_at"), row, strict=True)) for row in rows]
+        db.session.execute(insert(TodoReminder).values(values).on_conflict_do_nothing())
 
 
 def tell() -> int:

@@ -111,6 +111,7 @@ def delete(actor: User, todo_id: int, check: Check) -> None:
     :raises NotFound: and what `check` raises.
     """
     with atomic():
+        users.still_here(actor, alone=True)
         todo = _found(db.session.scalar(_wanted(actor, todo_id).with_for_update()))
         check(todo)
         db.session.delete(todo)
@@ -167,10 +168,10 @@ def _begin_series(todo: Todo, anew: bool) -> None:
 
 def _recur(todo: Todo) -> bool:
     """Open a todo that was done just now at its next date, if it has one."""
-    if todo.recurrence is None or todo.series_start is None or todo.due_at is None:
+    if todo.recurrence is None or todo.series_start is None:
         return False
     about = todo.recurrence["rule"], todo.recurrence["mode"], todo.time_zone
-    found = recurrence.following(*about, todo.series_start, todo.due_at, now())
+    found = recurrence.following(*about, todo.series_start, now())
     left = todo.occurrences_left
     if found is None or (left is not None and left <= found[0]):
         return False

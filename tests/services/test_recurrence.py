@@ -19,8 +19,7 @@ def shown(text: str) -> datetime:
 
 def after(rule, start, now, mode=FIXED, zone="UTC"):
     """What the clocks show at the next occurrence, once the one at `start` is done `now`."""
-    due_at = recurrence.instant(shown(start), zone)
-    found = recurrence.following(rule, mode, zone, shown(start), due_at, shown(now).replace(tzinfo=UTC))
+    found = recurrence.following(rule, mode, zone, shown(start), shown(now).replace(tzinfo=UTC))
     return found and f"{found[1]:%Y-%m-%d %H:%M}"
 
 
@@ -82,7 +81,7 @@ def test_the_day_on_which_it_is_done_is_that_of_its_zone():
 )
 def test_the_clocks_show_the_same_on_both_sides_of_a_change(start, instants):
     start = shown(start)
-    _, then = recurrence.following("FREQ=DAILY", FIXED, BERLIN, start, *[recurrence.instant(start, BERLIN)] * 2)
+    _, then = recurrence.following("FREQ=DAILY", FIXED, BERLIN, start, recurrence.instant(start, BERLIN))
     told = [f"{recurrence.instant(at, BERLIN):%Y-%m-%dT%H:%MZ}" for at in (start, then)]
     assert told == instants
     assert then.time() == start.time(), "the day after is not reckoned from the hour that was skipped"

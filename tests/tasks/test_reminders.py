@@ -200,7 +200,7 @@ def test_beat_that_was_away_tells_it_late(write, clock, told):
     assert told() == INBOX
 
 
-def test_clocks_that_are_put_back_tell_nothing_again(write, change, clock, told):
+def test_clocks_that_are_put_back_tell_nothing_again(write, change, clock, told, sql):
     url = write()
     clock(later(60))
     assert told() == INBOX
@@ -210,6 +210,26 @@ def test_clocks_that_are_put_back_tell_nothing_again(write, change, clock, told)
     change(url, remind_minutes_before=[0])
     assert told() == INBOX
     clock(later(60))
+    assert told() == INBOX
+    assert sql("SELECT count(*) FROM outbox WHERE event = 'TodoDue'") == [(1,)]
+
+
+def test_what_was_told_is_not_told_again_where_its_row_is_gone(write, change, clock, told, sql):
+    url = write()
+    clock(later(60))
+    told()
+    sql("DELETE FROM todo_reminders")
+    clock(later(30))
+    change(url, task="Buy paper")
+    clock(later(60))
+    assert told() == INBOX
+    assert sql("SELECT count(*) FROM outbox WHERE event = 'TodoDue'") == [(2,)]
+
+
+def test_a_change_just_before_beat_asks_loses_nothing(write, change, clock, told):
+    url = write()
+    clock(later(60.5))
+    change(url, task="Buy paper", priority=1)
     assert told() == INBOX
 
 

@@ -79,15 +79,17 @@ def test_a_new_todo_can_be_written_in_its_place(write, tasks):
 
 
 @pytest.mark.parametrize("side", ["before", "after"])
-def test_there_is_always_room_between_two(write, change, tasks, side):
-    """More often than GAP can be halved."""
-    left, right = write("l"), write("r")
-    order = "l" + "r"
-    for n in range(2 * GAP.bit_length()):
-        task = chr(ord("A") + n)
-        write(task, **({"after": left} if side == "after" else {"before": right}))
-        order = order.replace("l", "l" + task) if side == "after" else order.replace("r", task + "r")
-        assert tasks(sort="position", limit=100) == order
+@pytest.mark.parametrize("names", ["lr", "rl"], ids=["older than both", "younger than both"])
+def test_there_is_always_room_between_two(write, change, tasks, side, names):
+    """More often than GAP can be halved; for older todos and for younger ones."""
+    many = [chr(ord("A") + n) for n in range(GAP.bit_length() + 5)]
+    ids = {task: write(task) for task in ([*many, "l", "r"] if names == "lr" else ["l", "r", *many])}
+    between = ""
+    for task in many:
+        change(ids[task], **{side: ids["l" if side == "after" else "r"]})
+        between = task + between if side == "after" else between + task
+        order = tasks(sort="position", limit=100)
+        assert order.partition("l")[2].partition("r")[0] == between
 
 
 @pytest.mark.parametrize("side", ["before", "after"])
