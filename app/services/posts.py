@@ -118,7 +118,7 @@ def change(actor: User, post_id: int, check: Check, *, tags: tuple[str, ...] | N
             post.tags = [*kept, *(PostTag(name=name) for name in new)]
             post.updated_at = now()
         if was_draft and not post.draft:
-            _check_todos(post)
+            _check_todos(actor, post)
             post.created_at = post.updated_at = now()
             emit(PostPublished(post.id))
     return post
@@ -205,11 +205,13 @@ def _editable(actor: User, post_id: int, verb: str) -> Post:
     return post
 
 
-def _check_todos(post: Post) -> None:
+def _check_todos(actor: User, post: Post) -> None:
+    """:raises Conflict: it has required todos that are open; its author, whose they are, is told which."""
     required = select(Todo.id, Todo.task).where(Todo.post_id == post.id, Todo.required, ~Todo.done)
     if found := db.session.execute(required.order_by(Todo.id).limit(MOST_NAMED)).all():
         conflict = Conflict("It has required todos that are open", code="todos_open")
-        conflict.errors = tuple(FieldError(f"todos.{todo.id}", "open", todo.task) for todo in found)
+        if actor.id == post.user_id:
+            conflict.errors = tuple(FieldError(f"todos.{todo.id}", "open", todo.task) for todo in found)
         raise conflict
 
 

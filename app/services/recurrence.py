@@ -69,7 +69,7 @@ def parsed(rule: str) -> dict[str, str]:
 
 def local(at: datetime, zone: str) -> datetime:
     """What the clocks of the zone show at an instant."""
-    return at.astimezone(ZoneInfo(zone)).replace(tzinfo=None, fold=0)
+    return at.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
 
 
 def instant(shown: datetime, zone: str) -> datetime:

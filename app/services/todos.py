@@ -125,7 +125,7 @@ def _apply(todo: Todo, data: dict[str, Any]) -> None:
         _check_parent(todo, changed["parent_id"])
     if changed.get("post_id") is not None:
         mine = select(Post.id).where(Post.id == changed["post_id"], Post.user_id == todo.user_id)
-        if db.session.scalar(mine.where(Post.deleted_at.is_(None)).with_for_update(read=True, key_share=True)) is None:
+        if db.session.scalar(mine.where(Post.deleted_at.is_(None))) is None:
             raise _wrong("post_id", "not_found", "There is no such post of yours")
     for name, value in changed.items():
         setattr(todo, name, value)

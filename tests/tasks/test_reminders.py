@@ -301,13 +301,21 @@ def test_what_is_opened_again_is_reminded_of(write, change, clock, told):
     assert told() == INBOX
 
 
-def test_subtasks_that_their_parent_has_closed_are_not_reminded_of(write, change, clock, told):
+def test_subtasks_that_begin_anew_are_reminded_of(write, change, clock, told):
+    parent = write(remind_minutes_before=[], recurrence={"rule": "FREQ=DAILY"})
+    change(write(parent_id=int(parent.rpartition("/")[2])), done=True)
+    change(parent, done=True)
+    clock(later(60))
+    assert told() == INBOX
+
+
+def test_subtasks_that_their_parent_has_closed_are_not_reminded_of(write, change, clock, told, sql):
     parent = write(remind_minutes_before=[])
     write(parent_id=int(parent.rpartition("/")[2]))
     change(parent, done=True)
     clock(later(60))
     assert told() == []
-    change(parent, done=False)
+    assert sql("SELECT count(*) FROM todo_reminders") == [(0,)]
 
 
 def test_v1_moves_and_ends_reminders_too(write, as_user, alice, clock, told):

@@ -45,6 +45,13 @@ def test_a_draft_with_open_required_todos_is_not_published_and_they_are_named(wr
     assert sql("SELECT count(*) FROM outbox") == [(0,)]
 
 
+def test_an_admin_who_would_publish_it_is_not_told_anothers_todos(write, admins, draft):
+    write("A secret")
+    answer = admins.patch(f"{POSTS}/{draft.id}", json={"draft": False})
+    assert (answer.status_code, answer.json["code"]) == (409, "todos_open")
+    assert "A secret" not in answer.text
+
+
 def test_once_they_are_done_it_is_published(write, publish, hers, client, draft):
     id = write()
     assert publish().status_code == 409
