@@ -94,6 +94,14 @@ class WebhookDue:
     round: int
 
 
+@dataclass(frozen=True)
+class TodoDue:
+    """Somebody is to be reminded of a todo."""
+
+    todo_id: int
+    reminder_id: int
+
+
 Event = (
     PostPublished
     | FollowersDue
@@ -106,6 +114,7 @@ Event = (
     | DigestDue
     | StatisticsDue
     | WebhookDue
+    | TodoDue
 )
 
 # Each name is a task in `app/tasks/`; a test compares the two.
@@ -121,6 +130,7 @@ SUBSCRIBERS: dict[type[Event], tuple[str, ...]] = {
     DigestDue: ("send_digest",),
     StatisticsDue: ("refresh_statistics",),
     WebhookDue: ("post_webhook",),
+    TodoDue: ("notify_of_todo",),
 }
 
 

@@ -27,6 +27,7 @@ from app.models import (
     StatisticsRefresh,
     Switch,
     Todo,
+    TodoReminder,
     User,
     Webhook,
     WebhookDelivery,
@@ -99,7 +100,9 @@ MAP: dict[type, tuple[Stales, ...]] = {
 }
 
 # What no cached answer reads.
-NEVER_CACHED = (Digest, IdempotencyKey, Imported, OutboxMessage, StatisticsRefresh, Webhook, WebhookDelivery)
+NEVER_CACHED = (
+    *(Digest, IdempotencyKey, Imported, OutboxMessage, StatisticsRefresh, TodoReminder, Webhook, WebhookDelivery),
+)
 
 
 def families_moved_by(table: str) -> frozenset[Family]:

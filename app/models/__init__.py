@@ -9,7 +9,7 @@ from app.models.post import Post, PostAlias, PostTag
 from app.models.preference import Mute, Preference, Switch
 from app.models.session import Session
 from app.models.statistics import Statistic, StatisticsRefresh
-from app.models.todo import Todo
+from app.models.todo import Todo, TodoReminder
 from app.models.user import User
 from app.models.webhook import Webhook, WebhookDelivery
 
@@ -30,6 +30,7 @@ __all__ = [
     "StatisticsRefresh",
     "Switch",
     "Todo",
+    "TodoReminder",
     "User",
     "Webhook",
     "WebhookDelivery",

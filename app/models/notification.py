@@ -13,6 +13,7 @@ from app.models.post import Post
 
 INBOX = text("channel = 'inbox'")
 BY_SOMEBODY = text("actor_id IS NOT NULL")
+OF_A_TODO = text("todo_id IS NOT NULL")
 UNREAD = text("channel = 'inbox' AND read_at IS NULL")
 HELD = text("held")
 IN_A_DIGEST = text("digest_id IS NOT NULL")
@@ -45,6 +46,7 @@ class Notification(Model):
         Index("ix_notifications_actor_id", "actor_id", sqlite_where=BY_SOMEBODY, postgresql_where=BY_SOMEBODY),
         Index("ix_notifications_held", "user_id", "created_at", sqlite_where=HELD, postgresql_where=HELD),
         Index("ix_notifications_digest_id", "digest_id", sqlite_where=IN_A_DIGEST, postgresql_where=IN_A_DIGEST),
+        Index("ix_notifications_todo_id", "todo_id", sqlite_where=OF_A_TODO, postgresql_where=OF_A_TODO),
         {"sqlite_autoincrement": True},
     )
 
@@ -55,6 +57,7 @@ class Notification(Model):
     kind: Mapped[str] = mapped_column(String(40))
     post_id: Mapped[int | None] = mapped_column(Id, ForeignKey("posts.id", ondelete="CASCADE"), index=True)
     actor_id: Mapped[int | None] = mapped_column(Id, ForeignKey("users.id", ondelete="SET NULL"))
+    todo_id: Mapped[int | None] = mapped_column(Id, ForeignKey("todos.id", ondelete="CASCADE"))
     created_at: Mapped[datetime] = mapped_column(Timestamp, default=now)
     read_at: Mapped[datetime | None] = mapped_column(Timestamp)
     sent_at: Mapped[datetime | None] = mapped_column(Timestamp)

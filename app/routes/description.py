@@ -33,7 +33,7 @@ MORE_ANSWERS = {
     "mute_author": (409,),
     "refresh": (401,),
     "update_me": (409, 412),
-    "update_post": (412,),
+    "update_post": (409, 412),
     "update_todo": (412,),
     "update_user": (409, 412),
     "update_webhook": (412,),
@@ -78,7 +78,7 @@ def complete(ns: Namespace, error: Schema, suffix: str) -> None:
 
 
 def _statuses(view: Any, name: str, has_id: bool, plain: bool) -> set[int]:
-    statuses = {*MORE_ANSWERS.get(name, ())} - ({409} if plain and name == "create_user" else set())
+    statuses = {*MORE_ANSWERS.get(name, ())} - ({409} if plain and name in ("create_user", "update_post") else set())
     guard, takes_body = getattr(view, "guard", None), hasattr(view, "takes_body")
     if has_id:
         statuses |= {404}

@@ -20,6 +20,7 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "welcome": ("Welcome, {name}", "Your account is ready."),
     "new_follower": ("{actor} follows you", "{actor} follows you now."),
+    "todo_due": ("Due: {task}", "Your todo «{task}» is due at {due}."),
     "password_changed": (
         "Your password was changed",
         "Your account has a new password, and its other sessions have ended. "

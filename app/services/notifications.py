@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, Select, func, inspect, literal, select, update
+from sqlalchemy import ColumnElement, CursorResult, Select, exists, func, inspect, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import aliased, selectinload
@@ -13,18 +13,19 @@ from sqlalchemy.orm import aliased, selectinload
 from app.errors import NotFound
 from app.events import FollowersDue, Notified, Warned, emit
 from app.extensions import db
-from app.models import Follow, Notification, Post, Preference, User
+from app.models import Follow, Notification, Post, Preference, Todo, TodoReminder, User
 from app.models.base import now
-from app.services import letters, mail, preferences
+from app.services import letters, mail, preferences, recurrence, reminders
 from app.services.atomic import atomic, end_read
 from app.services.outbox import NotYet
 from app.services.page import Page, Place
 from app.services.posts import LIVE
-from app.services.preferences import SECURITY
+from app.services.preferences import PROMPT, SECURITY
 
 AT_ONCE = 1000  # followers told in one transaction: SQLite has one writer, which must not be kept waiting
 POST_PUBLISHED, NEW_POST, POST_DELETED = "post_published", "new_post", "post_deleted"
 WELCOME, NEW_FOLLOWER, PASSWORD_CHANGED = "welcome", "new_follower", "password_changed"
+TODO_DUE = "todo_due"
 OF_LIVE_POSTS = {POST_PUBLISHED, NEW_POST}
 LISTENING = (User.deleted_at.is_(None), User.disabled_at.is_(None))
 
@@ -83,6 +84,12 @@ def notify_of_password(event_id: str, user_id: int) -> None:
     _tell(event_id, select(User).where(User.id == user_id), PASSWORD_CHANGED)
 
 
+def notify_of_todo(event_id: str, todo_id: int, reminder_id: int) -> None:
+    """Remind a user of a todo, unless it is done or has been moved since."""
+    owner = select(Todo.user_id).where(TodoReminder.id == reminder_id, reminders.STANDING).scalar_subquery()
+    _tell(event_id, select(User).where(User.id == owner), TODO_DUE, todo_id=todo_id)
+
+
 def inbox(actor: User, limit: int, cursor: Place | None, total: bool, unread: bool | None) -> Page:
     """What the actor was told, the latest first, each with its post while that is published.
 
@@ -129,25 +136,31 @@ def mark_all_read(actor: User, up_to: int | None) -> int:
 def mails() -> Select[*tuple[Any, ...]]:
     """The mails that are yet to be sent and still wanted, each with its user, his preferences and its words.
 
-    Not those whose user or post is gone, and not what he has switched off or muted since.
+    Not those whose user or post is gone, or whose todo is done or was moved, and not what he has switched off or muted
+    since.
     """
     author, actor = aliased(User), aliased(User)
     return (
-        select(Notification, User, Preference, Post.title, author.username, actor.username)
+        select(Notification, User, Preference, Post.title, author.username, actor.username, Todo)
         .join(User, User.id == Notification.user_id)
         .outerjoin(Preference, Preference.user_id == User.id)
         .outerjoin(Post, Post.id == Notification.post_id)
         .outerjoin(author, author.id == Post.user_id)
         .outerjoin(actor, actor.id == Notification.actor_id)
+        .outerjoin(Todo, Todo.id == Notification.todo_id)
         .where(Notification.channel == "mail", Notification.sent_at.is_(None), User.deleted_at.is_(None))
         .where(LISTENING[1] | Notification.kind.in_(SECURITY), LIVE | Notification.kind.not_in(OF_LIVE_POSTS))
+        .where(Notification.todo_id.is_(None) | exists().where(reminders.STANDING, TodoReminder.told_at.is_not(None)))
         .where(preferences.wants(User.id, Notification.kind, "mail", Notification.post_id))
     )
 
 
-def words(user: User, *more: str | None) -> dict[str, str]:
-    """What a sentence may speak of, from the last columns of `mails()`: a title may not break a line."""
-    spoken = dict(zip(("name", "title", "author", "actor"), (user.username, *more), strict=True))
+def words(user: User, title: str | None, author: str | None, actor: str | None, todo: Todo | None) -> dict[str, str]:
+    """What a sentence may speak of, from the last columns of `mails()`: nothing of it may break a line."""
+    spoken = {"name": user.username, "title": title, "author": author, "actor": actor}
+    if todo and todo.due_at:
+        due = recurrence.local(todo.due_at, todo.time_zone)
+        spoken |= {"task": todo.task, "due": f"{due:%Y-%m-%d %H:%M} ({todo.time_zone})"}
     return {name: " ".join((word or "").split()) for name, word in spoken.items()}
 
 
@@ -212,18 +225,25 @@ def _tell(event_id: str, recipients: Select[Any], kind: str, **about: int) -> No
 
 
 def _claim(
-    event_id: str, users: Select[Any], channel: str, kind: str, post_id: int | None = None, actor_id: int | None = None
+    event_id: str,
+    users: Select[Any],
+    channel: str,
+    kind: str,
+    post_id: int | None = None,
+    actor_id: int | None = None,
+    todo_id: int | None = None,
 ) -> Sequence[int]:
     """The ids of the new rows that wait for no digest; those that an earlier run wrote are not among them.
 
     Only who wants to hear of it gets one.
     """
-    values = {"event_id": event_id, "channel": channel, "kind": kind, "post_id": post_id, "actor_id": actor_id}
+    about = {"post_id": post_id, "actor_id": actor_id, "todo_id": todo_id}
+    values = {"event_id": event_id, "channel": channel, "kind": kind} | about
     fixed = {
         name: literal(value, inspect(Notification).columns[name].type)
         for name, value in (values | {"created_at": now()}).items()
     }
-    held = preferences.waits(User.id) if channel == "mail" and kind not in SECURITY else literal(False)
+    held = preferences.waits(User.id) if channel == "mail" and kind not in PROMPT else literal(False)
     wanted = preferences.wants(User.id, fixed["kind"], channel, fixed["post_id"])
     # In one order: two who tell the same users wait for each other once, and not in a circle.
     rows = users.where(wanted).with_only_columns(User.id, held, *fixed.values()).order_by(User.id)

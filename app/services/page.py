@@ -16,6 +16,7 @@ from app.extensions import db
 
 LAST_PAGE = 1000  # by number: the database walks over all that is before it
 BIGGEST = 2**63 - 1
+LAST_INSTANT = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)  # where no time is, in an order by time
 Value = datetime | int | str
 Order = Sequence[tuple[Any, bool]]  # columns, each with whether it descends; together they are unique
 

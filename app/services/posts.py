@@ -11,16 +11,17 @@ from sqlalchemy import ColumnElement, CursorResult, Select, bindparam, func, ins
 from sqlalchemy.orm import joinedload, selectinload
 
 from app import policies
-from app.errors import Forbidden, NotFound
+from app.errors import Conflict, FieldError, Forbidden, NotFound
 from app.events import PostDeletedByAdmin, PostPublished, emit
 from app.extensions import db
-from app.models import Post, PostAlias, PostTag, User
+from app.models import Post, PostAlias, PostTag, Todo, User
 from app.models.base import now
 from app.services import users
 from app.services.atomic import atomic
 from app.services.page import Page, Place
 
 Check = Callable[[Any], None]
+MOST_NAMED = 100  # todos that keep a post from being published
 KEPT, IN_TRASH = Post.deleted_at.is_(None), Post.deleted_at.is_not(None)
 LIVE = KEPT & ~Post.draft  # what everybody sees
 LIVING = select(User.id).where(User.deleted_at.is_(None))
@@ -102,6 +103,7 @@ def create(actor: User, *, tags: tuple[str, ...] = (), **data: Any) -> Post:
 def change(actor: User, post_id: int, check: Check, *, tags: tuple[str, ...] | None = None, **data: Any) -> Post:
     """Change what is given of a post. `check` is given the post before. What is no `draft` any more is published.
 
+    :raises Conflict: it is to be published, and has required todos that are open.
     :raises Forbidden, NotFound: and what `check` raises.
     """
     with atomic():
@@ -116,6 +118,7 @@ def change(actor: User, post_id: int, check: Check, *, tags: tuple[str, ...] | N
             post.tags = [*kept, *(PostTag(name=name) for name in new)]
             post.updated_at = now()
         if was_draft and not post.draft:
+            _check_todos(actor, post)
             post.created_at = post.updated_at = now()
             emit(PostPublished(post.id))
     return post
@@ -200,6 +203,16 @@ def _editable(actor: User, post_id: int, verb: str) -> Post:
     if not policies.can_edit_post(actor, post):
         raise Forbidden(f"You can only {verb} your own posts unless you are an admin")
     return post
+
+
+def _check_todos(actor: User, post: Post) -> None:
+    """:raises Conflict: it has required todos that are open; its author, whose they are, is told which."""
+    required = select(Todo.id, Todo.task).where(Todo.post_id == post.id, Todo.required, ~Todo.done)
+    if found := db.session.execute(required.order_by(Todo.id).limit(MOST_NAMED)).all():
+        conflict = Conflict("It has required todos that are open", code="todos_open")
+        if actor.id == post.user_id:
+            conflict.errors = tuple(FieldError(f"todos.{todo.id}", "open", todo.task) for todo in found)
+        raise conflict
 
 
 def _only(filters: dict[str, Any], statement: Select[Any]) -> Select[Any]:

@@ -25,9 +25,11 @@ DEFAULTS: dict[str, dict[str, bool]] = {
     "post_deleted": {"inbox": True, "mail": True},
     "welcome": {"inbox": True, "mail": True},
     "new_follower": {"inbox": True, "mail": False},
+    "todo_due": {"inbox": True, "mail": True},
     "password_changed": {"inbox": True, "mail": True},
 }
 SECURITY = {"password_changed"}  # no setting and no shut account keeps such a mail back
+PROMPT = SECURITY | {"todo_due"}  # waits for no digest: tomorrow a reminder would be late
 IMMEDIATELY, DAILY, WEEKLY = "immediately", "daily", "weekly"
 DEFAULT = {"time_zone": "UTC", "digest": IMMEDIATELY, "quiet_from": None, "quiet_until": None}
 EVERY_KIND = "digest"  # what a digest's link unsubscribes from

@@ -8,7 +8,7 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, delete, select
 
 from app.extensions import db
-from app.models import IdempotencyKey, OutboxMessage, Post, Session, StatisticsRefresh, WebhookDelivery
+from app.models import IdempotencyKey, OutboxMessage, Post, Session, StatisticsRefresh, TodoReminder, WebhookDelivery
 from app.models.base import now
 from app.services import idempotency
 from app.services.atomic import atomic
@@ -21,6 +21,7 @@ KEPT: tuple[tuple[type[Any], Any, timedelta], ...] = (
     (OutboxMessage, OutboxMessage.done_at, timedelta(days=7)),
     (StatisticsRefresh, StatisticsRefresh.finished_at, timedelta(days=7)),
     (WebhookDelivery, WebhookDelivery.created_at, timedelta(days=30)),
+    (TodoReminder, TodoReminder.told_at, timedelta(days=7)),
     (Post, Post.deleted_at, timedelta(days=30)),
 )
 

@@ -10,7 +10,7 @@ from flask import Flask
 
 from app.extensions import celery, db
 from app.services import outbox
-from app.tasks import digests, notify, retention, statistics, webhooks  # noqa: F401  (they register their tasks)
+from app.tasks import digests, notify, reminders, retention, statistics, webhooks  # noqa: F401  (they register tasks)
 from app.tasks.delivery import ContextTask
 from app.tasks.settings import celery_settings
 

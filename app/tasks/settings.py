@@ -38,6 +38,7 @@ def celery_settings(broker_url: str) -> dict[str, Any]:
         "beat_schedule": {
             "prune": {"task": "prune", "schedule": crontab(minute=17), "options": {"expires": 3000}},
             "send_digests": {"task": "send_digests", "schedule": crontab(minute=2), "options": {"expires": 3000}},
+            "remind": {"task": "remind", "schedule": crontab(), "options": {"expires": 50}},
         },
         "task_default_queue": "notifications",
         "task_routes": {

@@ -71,6 +71,8 @@ class World:
             *(f"/api/v2/notifications{rest}" for rest in ("", "?unread=true&total=true", "/unread")),
             *(f"/api/v2/notifications/{rest}" for rest in ("preferences", "mutes", "mutes?limit=1&total=true")),
             *(f"/api/v{version}/todos{query}" for version in (1, 2) for query in ("", "?done=true")),
+            *(f"/api/v2/todos?{query}" for query in ("sort=position", "tag=home&sort=due_at", "priority=1")),
+            f"/api/v2/todos?parent_id={self.todos[0]}&post_id={one}",
             *(f"/api/v{version}/todos/{id}" for version in (1, 2) for id in self.todos),
         ]
 
@@ -89,7 +91,8 @@ def world(
         for post in posts[:2]:
             told = {"user_id": users[0].id, "kind": "new_post", "post_id": post.id}
             db.session.add(Notification(event_id=f"event {post.id}", channel="inbox", **told))
-    return World(users, posts, [make_todo(users[0]) for _ in range(2)], TAGS)
+    todo = make_todo(users[0], tags=["home"], priority=1)
+    return World(users, posts, [todo, make_todo(users[0], parent_id=todo, post_id=posts[0].id)], TAGS)
 
 
 @pytest.fixture

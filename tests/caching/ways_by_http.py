@@ -116,6 +116,17 @@ def v2_todo(world: World, url: str) -> None:
 
 
 @way(HTTP)
+def v2_todo_with_other_words_in_another_place(world: World, url: str) -> None:
+    body = {"after": world.todos[1], "tags": ["work"], "priority": 2}
+    _write(world.users[0], "PATCH", f"/api/v2/todos/{world.todos[0]}", body)
+
+
+@way(HTTP)
+def v2_delete_of_a_todo_with_subtasks(world: World, url: str) -> None:
+    _write(world.users[0], "DELETE", f"/api/v2/todos/{world.todos[0]}")
+
+
+@way(HTTP)
 def v2_reading_of_the_inbox(world: World, url: str) -> None:
     _write(world.users[0], "POST", "/api/v2/notifications/read", {})
 

@@ -18,6 +18,13 @@ BEYOND_ANY_SCHEMA = (
     ("current_password", "The current password is needed"),
     ("cursor", "is no cursor of ours"),  # opaque: only the server makes them
     ("cursor", "Is a cursor of another list"),
+    ("due_at", "What recurs or is reminded of"),
+    ("before", "must not be given with after"),
+    ("parent_id|post_id|before|after", "There is no such"),
+    ("parent_id", "Is a subtask itself"),
+    ("parent_id", "What has subtasks"),
+    *((r"recurrence\.rule", start) for start in ("has ", "must have ", "must not have ", "No date follows")),
+    ("time_zone", "is no time zone"),
     ("email", "Not a valid email address"),  # RFC 5322 knows stranger ones
     ("password", "The password "),  # too easy to guess
     ("sort", "must be some of"),  # a name twice

@@ -44,6 +44,14 @@ DETAILS = {
 WORDS = {"title": "New", "content": "New words", "category": "news"}
 HOOK = {"url": "https://93.184.215.14/hook", "events": ["post.published"], "scope": "own", "active": True}
 TODO = {"task": "Buy ink", "done": True, "due_at": "2026-12-24T18:00:00Z"}
+RECURRING = TODO | {
+    "time_zone": "Europe/Berlin",
+    "priority": 1,
+    "tags": ["home"],
+    "required": True,
+    "remind_minutes_before": [5],
+    "recurrence": {"rule": "FREQ=DAILY", "mode": "fixed"},
+}
 
 
 @pytest.fixture
@@ -89,8 +97,8 @@ def writes(client, alice, post, as_user, mighty, make_user, make_todo, token_of)
         Write("PATCH", f"{v2}/me", DETAILS | {"current_password": PASSWORD}, ACCOUNT | {"current_password": 128}, me2),
         Write("POST", f"{v2}/posts", tagged, POST, me2),
         Write("PATCH", f"{v2}/posts/{post.id}", tagged, POST, me2),
-        Write("POST", f"{v2}/todos", TODO, {"task": 500}, me2),
-        Write("PATCH", f"{v2}/todos/{todo}", TODO, {"task": 500}, me2),
+        Write("POST", f"{v2}/todos", RECURRING, {"task": 500}, me2),
+        Write("PATCH", f"{v2}/todos/{todo}", RECURRING, {"task": 500}, me2),
         Write("POST", f"{v2}/notifications/read", {"up_to": 1}, {}, me2),
         Write("POST", f"{v2}/webhooks", HOOK, {}, me2),
         Write("PATCH", f"{v2}/notifications/preferences", {"time_zone": "Asia/Tokyo"}, {}, me2),

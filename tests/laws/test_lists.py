@@ -24,6 +24,7 @@ PRIVATE_STATEMENTS = {
     "/api/v1/todos": 4,
     "/api/v2/todos": 3,
     "/api/v2/todos?total=true": 4,
+    "/api/v2/todos?sort=-priority,due_at&tag=home&overdue=false": 3,
     "/api/v2/notifications": 4,
     "/api/v2/notifications/mutes?total=true": 4,
     "/api/v2/posts/drafts": 4,

@@ -6,7 +6,10 @@ from app.schemas.base import BIGGEST_ID, Timestamp, Truth, WholeNumber
 from app.schemas.v2 import SchemaV2
 from app.schemas.v2.pages import PageQueryV2, page_of
 
-KINDS = "`post_published` and `post_deleted`: one's own; `new_post`; `welcome`; `new_follower`; `password_changed`"
+KINDS = (
+    "`post_published` and `post_deleted`: one's own; `new_post`; `welcome`; `new_follower`; `password_changed`; "
+    "`todo_due`"
+)
 
 
 class NotifiedPostV2(SchemaV2):
@@ -24,6 +27,7 @@ class NotificationV2(SchemaV2):
     kind = fields.String(metadata={"description": KINDS, "example": "new_post"})
     post = fields.Nested(NotifiedPostV2, allow_none=True)
     actor_id = fields.Integer(allow_none=True, metadata={"description": "of `new_follower`: who", "example": None})
+    todo_id = fields.Integer(allow_none=True, metadata={"description": "of `todo_due`: which", "example": None})
     created_at = Timestamp(metadata={"example": "2026-11-20T14:17:00.000000Z"})
     read_at = Timestamp(allow_none=True, metadata={"example": "2026-11-20T15:00:00.000000Z"})
 

@@ -22,7 +22,10 @@ def _tasks(client, **query):
 def test_a_todo_that_is_written_can_be_read_at_its_location(hers):
     made = hers.post(TODOS, json={"task": "Buy ink", "due_at": "2026-12-24T18:00:00+01:00"})
     assert made.status_code == 201
-    assert set(made.json) == {"id", "task", "done", "due_at", "created_at"}
+    assert set(made.json) == {
+        *("id", "task", "done", "due_at", "time_zone", "priority", "position", "tags", "parent_id", "post_id"),
+        *("required", "remind_minutes_before", "recurrence", "completed_count", "last_done_at", "created_at"),
+    }
     assert (made.json["done"], made.json["due_at"]) == (False, "2026-12-24T17:00:00.000000Z")
     assert made.headers["Location"] == f"{TODOS}/{made.json['id']}"
     assert hers.get(made.headers["Location"]).json == made.json
@@ -35,7 +38,14 @@ def test_a_todo_that_was_written_twice_under_a_key_is_one(hers):
 
 
 @pytest.mark.parametrize(
-    "change", [{"task": "Buy paper"}, {"done": True}, {"due_at": "2026-12-24T18:00:00.000000Z"}, {"due_at": None}]
+    "change",
+    [
+        *({"task": "Buy paper"}, {"due_at": "2026-12-24T18:00:00.000000Z"}, {"due_at": None}, {"priority": 1}),
+        *({"tags": ["home", "b"]}, {"time_zone": "Europe/Berlin"}, {"required": True}),
+        {"remind_minutes_before": [0, 60]},
+        {"recurrence": {"rule": "FREQ=DAILY", "mode": "fixed"}},
+    ],
+    ids=str,
 )
 def test_a_change_is_partial_and_seen_at_once(url, hers, change):
     hers.patch(url, json={"due_at": "2027-01-01T00:00:00Z"})
@@ -111,7 +121,14 @@ def test_an_answer_is_its_owners_and_is_asked_for_each_time(url, hers):
         *(("task", value) for value in ("", "  ", None, 7, "x" * 501, "a\x00")),
         *(("done", value) for value in (None, "true", 1, 0, [])),
         *(("due_at", value) for value in ("2026-12-24", "2026-12-24T18:00:00", "soon", 7, "2026-02-30T00:00:00Z")),
-        *((name, 1) for name in ("id", "user_id", "created_at", "post_id", "")),
+        *(("time_zone", value) for value in ("", "Europe/Atlantis", "../etc/passwd", "localtime", "utc", None, 1)),
+        *(("priority", value) for value in (0, 5, "one", 1.5, True)),
+        *(("tags", value) for value in ("home", [f"{n}" for n in range(11)])),
+        *(("remind_minutes_before", value) for value in (5, None, [1, 2, 3, 4, 5, 6])),
+        *((name, value) for name in ("parent_id", "post_id") for value in (0, "1", 2**63, 987654321)),
+        *((name, value) for name in ("before", "after") for value in (None, 0, 987654321)),
+        *(("required", value) for value in (None, 1)),
+        *((name, 1) for name in ("id", "user_id", "created_at", "position", "completed_count", "")),
     ],
     ids=lambda value: ascii(value)[:20],
 )
