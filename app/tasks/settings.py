@@ -7,6 +7,12 @@ from typing import Any
 from celery.schedules import crontab
 
 VISIBILITY_TIMEOUT_SECONDS = 300  # longer than any task may run, short enough to wait for
+# What finds no worker is not waited for by the next of its kind. One beat at a time; two of them do no harm.
+SCHEDULE = {
+    "prune": {"task": "prune", "schedule": crontab(minute=17), "options": {"expires": 3000}},
+    "send_digests": {"task": "send_digests", "schedule": crontab(minute=2), "options": {"expires": 3000}},
+    "remind": {"task": "remind", "schedule": crontab(), "options": {"expires": 50}},
+}
 
 
 def celery_settings(broker_url: str) -> dict[str, Any]:
@@ -34,12 +40,7 @@ def celery_settings(broker_url: str) -> dict[str, Any]:
         "worker_cancel_long_running_tasks_on_connection_loss": False,  # the mail on its way would be sent again
         "worker_hijack_root_logger": False,  # the format is ours, and has the request's id
         "worker_send_task_events": False,  # nobody listens; the outbox says what was done
-        # An hour's that finds no worker is not waited for by the next. One beat at a time; two of them do no harm.
-        "beat_schedule": {
-            "prune": {"task": "prune", "schedule": crontab(minute=17), "options": {"expires": 3000}},
-            "send_digests": {"task": "send_digests", "schedule": crontab(minute=2), "options": {"expires": 3000}},
-            "remind": {"task": "remind", "schedule": crontab(), "options": {"expires": 50}},
-        },
+        "beat_schedule": SCHEDULE,
         "task_default_queue": "notifications",
         "task_routes": {
             "send_mail": {"queue": "mail"},  # a slow mail server stops no inbox

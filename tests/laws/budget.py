@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-BUDGET = {"app": 11_600, "app/caching": 3200}  # ADR 7, 8, 11, 12
+BUDGET = {"app": 14_200, "app/caching": 3200}  # ADR 7, 8, 11, 12, 13
 LONGEST_FILE = 400
 LONGEST_FUNCTION = 40
 
