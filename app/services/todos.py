@@ -18,7 +18,7 @@ from app.services.atomic import atomic
 from app.services.page import LAST_INSTANT, Page, Place
 
 Check = Callable[[Any], None]
-# What has none of it stands behind what has.
+# What has none of it counts as last: behind what has, and before it where the order descends.
 SORTS: dict[str, Any] = {
     "created": Todo.id,
     "due_at": func.coalesce(Todo.due_at, LAST_INSTANT),

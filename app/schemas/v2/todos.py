@@ -136,5 +136,5 @@ class TodoQueryV2(PageQueryV2):
     sort = Sort(
         *SORTS,
         load_default="created",
-        metadata={"type": "string", "description": "`-` descends; what has none comes last", "example": "due_at"},
+        metadata={"type": "string", "description": "`-` descends; what has none counts as last", "example": "due_at"},
     )
