@@ -49,6 +49,7 @@ def test_who_has_said_nothing_is_told_of_all_but_has_no_mail_of_followers(hers):
             "post_deleted": ON,
             "welcome": ON,
             "new_follower": {"inbox": True, "mail": False},
+            "todo_due": {"inbox": True, "mail": True},
             "password_changed": ON,
         },
     }
