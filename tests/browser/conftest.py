@@ -13,7 +13,6 @@ from tests.browser.docs_page import DocsPage
 from tests.conftest import BACKEND
 from tests.servers import WebServer
 
-# Without a GPU, what stands in for one stops drawing now and then: nothing moves, and a click waits for ever.
 CHROMIUM = ["--no-sandbox", "--disable-gpu"]
 SCREENSHOTS = Path(__file__).parent / "screenshots"  # not in git: look at them after a change of the page
 

@@ -231,7 +231,7 @@ def test_messages_given_up_and_messages_that_wait_too_long_are_told(app, doctor,
     sql("UPDATE outbox SET dead_at = created_at WHERE subscriber = 'notify_author'")
     said = doctor()
     assert said.levels["outbox"] == "warn"
-    assert said.lines["outbox"].startswith("2 waiting; 1 dead; the oldest for ")
+    assert said.lines["outbox"].startswith("3 waiting; 1 dead; the oldest for ")
     assert "flask --app run outbox replay" in said.lines["outbox"]
     assert "flask --app run outbox relay" in said.lines["outbox"]
 

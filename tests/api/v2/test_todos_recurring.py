@@ -158,7 +158,7 @@ def test_v1_sees_it_open_at_its_next_date(write, as_user, alice):
         ({"rule": "FREQ=DAILY;COUNT=2;UNTIL=20280101"}, "recurrence.rule"),
         *(({"rule": "FREQ=DAILY", "mode": mode}, "recurrence.mode") for mode in ("x", None, 1)),
         ({"rule": "FREQ=DAILY", "more": 1}, "recurrence.more"),
-        *((wrong, "recurrence._schema") for wrong in ("FREQ=DAILY", [], 1)),
+        *((wrong, "recurrence") for wrong in ("FREQ=DAILY", [], 1)),
     ],
     ids=str,
 )
