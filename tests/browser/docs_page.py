@@ -58,7 +58,7 @@ class DocsPage:
             clear.click()
         version, _, resource = tag.partition("-")
         with self.tab.expect_request_finished(lambda r: r.url.endswith(f"/api/{version}/{resource}")) as finished:
-            # By the keyboard: a click waits for two frames, and this button's endless animation can keep them back.
+            # By the keyboard: a click waits until two frames are drawn, and a headless Chromium may cease to draw any.
             block.get_by_role("button", name="Execute").press("Enter")
         expect(block.locator(".live-responses-table .response-col_status")).to_have_count(2)  # the head of it, and one
         return finished.value
