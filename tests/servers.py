@@ -24,7 +24,7 @@ if "XDG_RUNTIME_DIR" not in os.environ:  # pgserver warns at import without it
     os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="bs-xdg-")
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 20, every: float = 0.05) -> object:
+def wait_for(condition: Callable[[], object], seconds: float = 40, every: float = 0.05) -> object:
     """Poll until the condition holds; its value. AssertionError after the given seconds."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -121,7 +121,7 @@ class WebServer(Process):
         command += ["--workers", str(workers), "--blocking-threads", str(threads), "--respawn-failed-workers"]
         super().__init__(*command, environ=dict(environ) | {"THREADS": str(threads)})
         self.url = f"http://127.0.0.1:{self.port}"
-        wait_for(lambda: self.output.count("Started worker") >= workers)
+        wait_for(lambda: self.output.count("Started worker") >= workers, START_SECONDS)
         wait_for(lambda: accepts(self.port))
 
 
@@ -134,7 +134,7 @@ class StreamServer(Process):
         command += ["--loop", "asyncio", "--http", "1", "--host", "127.0.0.1", "--port", str(self.port)]
         super().__init__(*command, "--workers", str(workers), environ=environ)
         self.url = f"http://127.0.0.1:{self.port}/api/v2/notifications/stream"
-        wait_for(lambda: self.output.count("Started worker") >= workers)
+        wait_for(lambda: self.output.count("Started worker") >= workers, START_SECONDS)
         wait_for(lambda: accepts(self.port))
 
 

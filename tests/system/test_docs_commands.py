@@ -235,7 +235,7 @@ def broadsheet():
         running = Broadsheet(Path(folder, "p"))
         try:
             for text in ("relay started", " ready."):
-                wait_for(lambda text=text: text in running.said("make run"), 60)
+                wait_for(lambda text=text: text in running.said("make run"), 120)
             yield running
         finally:
             running.stop()
@@ -292,4 +292,4 @@ def test_what_commands_have_written_anew_is_as_it_was(broadsheet, file):
 
 @pytest.mark.parametrize("command", STAYS)
 def test_a_command_that_stays_says_that_it_is_there(staying, command):
-    wait_for(lambda: STAYS[command] in staying.said(command), 30)
+    wait_for(lambda: STAYS[command] in staying.said(command), 90)

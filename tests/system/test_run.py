@@ -127,7 +127,7 @@ def start_here(start: Start, folder: Path, worker_id: str) -> Iterator[Start]:
 def running(start_here: Start) -> Instance:
     """An instance that is whole, left running by the test before if it can be."""
     instance: Instance = start_here()
-    wait_for(instance.is_whole, 40)
+    wait_for(instance.is_whole, 90)
     return instance
 
 
@@ -197,7 +197,7 @@ def test_no_child_of_a_dead_process_lives_on(running: Instance) -> None:
     for name in ("web", "stream", "worker"):
         running.child(name).kill()
     wait_for(lambda: not alive(orphans), 2)
-    wait_for(lambda: running.said.count(" ready.") > ready, 30)
+    wait_for(lambda: running.said.count(" ready.") > ready, 90)
     wait_for(running.answers)
 
 
@@ -248,7 +248,7 @@ def test_killing_the_parent_outright_leaves_nothing_alive_and_the_next_start_ans
     wait_for(lambda: not alive(descendants), 2)
     counted = set(Path(running.settings["DATA_DIR"], "metrics").iterdir())
     assert counted
-    wait_for(start_here().answers, 30)
+    wait_for(start_here().answers, 90)
     assert not counted & set(Path(running.settings["DATA_DIR"], "metrics").iterdir()), "counts of a former start"
 
 
