@@ -135,7 +135,7 @@ def test_i1_the_process_ends_with_one_line(command, tmp_path):
     environ = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path / "new")} | {"APP_ENV": "production"}
     environ |= {"SECRET_KEY": "short", "TRUSTED_HOSTS": "blog.example.org"}
     ended = subprocess.run(
-        [sys.executable, *command], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=20
+        [sys.executable, *command], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=90
     )
     assert ended.returncode != 0
     assert re.fullmatch(r"SECRET_KEY: [^\n]+\n", ended.stderr)
