@@ -25,6 +25,9 @@ BEYOND_ANY_SCHEMA = (
     ("parent_id", "What has subtasks"),
     *((r"recurrence\.rule", start) for start in ("has ", "must have ", "must not have ", "No date follows")),
     ("time_zone", "is no time zone"),
+    ("time_zone", "must be a time zone"),
+    (r"quiet_hours\.until", "must differ"),
+    (r"events\.password_changed\.mail", ""),  # a warning cannot be switched off
     ("email", "Not a valid email address"),  # RFC 5322 knows stranger ones
     ("password", "The password "),  # too easy to guess
     ("sort", "must be some of"),  # a name twice

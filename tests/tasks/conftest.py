@@ -176,7 +176,9 @@ def perform(app, sql):
 
     def run(again=False) -> None:
         seen = set()
-        while due := sql("SELECT id, subscriber, attempts FROM outbox WHERE done_at IS NULL AND dead_at IS NULL"):
+        while due := sql(
+            "SELECT id, subscriber, attempts FROM outbox WHERE done_at IS NULL AND dead_at IS NULL ORDER BY id"
+        ):
             due = [row for row in due if row[0] not in seen and (again or row[2] == 0)]
             if not due:
                 return
