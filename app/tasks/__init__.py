@@ -10,13 +10,14 @@ from flask import Flask
 
 from app.extensions import celery, db
 from app.services import outbox
-from app.tasks import digests, notify, reminders, retention, statistics, webhooks  # noqa: F401  (they register tasks)
+from app.tasks import digests, notify, qos, reminders, retention, statistics, webhooks  # noqa: F401  (they register tasks)
 from app.tasks.delivery import ContextTask
 from app.tasks.settings import celery_settings
 
 
 def init_app(app: Flask) -> None:
     """Bind Celery to the app, whose settings it takes."""
+    qos.install()
     ContextTask.flask_app = app
     celery.conf.update(celery_settings(app.config["BROKER_URL"]))
     celery.set_default()

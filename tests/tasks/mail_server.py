@@ -30,6 +30,33 @@ USER, PASSWORD = "broadsheet", "p@ss/word?"  # not fit for a URL as it stands
 OK = "250 OK"
 
 
+class Listener(Controller):
+    """One that closes its clients' connections when it stops; aiosmtpd leaves them to the garbage collector."""
+
+    def factory(self) -> SMTP:
+        """Called by aiosmtpd for each connection."""
+        transports = self.__dict__.setdefault("transports", [])
+
+        class Noted(SMTP):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                transports.append(transport)
+                super().connection_made(transport)
+
+        return Noted(self.handler, **self.SMTP_kwargs)
+
+    def stop(self, no_assert: bool = False) -> None:
+        """Hang up, and listen no more."""
+        asyncio.run_coroutine_threadsafe(self._hang_up(), self.loop).result(10)
+        super().stop(no_assert)
+
+    async def _hang_up(self) -> None:
+        assert self.server is not None
+        self.server.close()
+        for transport in self.__dict__.get("transports", []):
+            transport.abort()
+        await asyncio.sleep(0.01)
+
+
 class MailServer:
     """Listens while its `with` block lasts. `messages`: what it took, `raw`: as it came.
 
@@ -47,10 +74,10 @@ class MailServer:
         self._port = free_port()
         self._controller = self._listener()
 
-    def _listener(self) -> Controller:
+    def _listener(self) -> Listener:
         secure = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         AUTHORITY.issue_cert("localhost", "127.0.0.1").configure_cert(secure)
-        return Controller(
+        return Listener(
             self,
             hostname="127.0.0.1",
             port=self._port,

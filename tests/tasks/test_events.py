@@ -84,6 +84,14 @@ def test_who_changes_his_password_is_told_in_the_inbox_and_by_mail(hers, told, l
     assert letters == [("alice@example.org", "Your password was changed")]
 
 
+def test_a_warning_stands_in_line_behind_no_other_mail(hers, perform, letters, sql):
+    assert change_password(hers).status_code == 200
+    perform()
+    ((warned,),) = sql("SELECT subscriber FROM outbox WHERE event = 'Warned'")
+    queues = [celery.amqp.router.route({}, name)["queue"].name for name in (warned, "send_mail", "send_digest")]
+    assert queues == ["urgent", "mail", "mail"]
+
+
 def test_whose_password_an_admin_changes_is_told_even_where_the_account_is_shut(
     make_user, as_user, alice, told, letters, sql
 ):

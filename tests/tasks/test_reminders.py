@@ -130,6 +130,14 @@ def test_a_user_is_reminded_in_the_inbox_and_by_mail_when_it_is_time(write, cloc
     assert "2027-03-27 14:00 (Europe/Berlin)" in letter[2]
 
 
+def test_a_reminders_mail_waits_for_no_digest(write, clock, told, hers, letters):
+    assert hers.patch("/api/v2/notifications/preferences", json={"digest": "weekly"}).status_code == 200
+    write()
+    clock(later(60))
+    told()
+    assert [letter[:2] for letter in letters] == [SUBJECT]
+
+
 def test_each_of_several_reminders_is_told_at_its_time(write, clock, told):
     write(remind_minutes_before=[0, 10, 30])
     numbers = []
