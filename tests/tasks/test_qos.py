@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from kombu import Connection, Consumer, Queue
-from redis.exceptions import TimeoutError
+from redis import exceptions
 
 from app import tasks
 from tests.servers import Redis
@@ -34,7 +34,7 @@ def test_a_worker_whose_word_a_hung_broker_did_not_take_gets_the_next_message(ap
             ((_, message),) = heard
             broker.popen.send_signal(signal.SIGSTOP)
             try:
-                with pytest.raises(TimeoutError):
+                with pytest.raises(exceptions.TimeoutError):
                     getattr(message, end)()
             finally:
                 broker.popen.send_signal(signal.SIGCONT)
