@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kombu.transport import redis
+from kombu.transport import redis, virtual
 
 
 class QoS(redis.QoS):  # type: ignore[misc]  # kombu has no types
@@ -21,7 +21,7 @@ class QoS(redis.QoS):  # type: ignore[misc]  # kombu has no types
         try:
             super().ack(delivery_tag)
         except Exception:
-            self._quick_ack(delivery_tag)
+            virtual.QoS.ack(self, delivery_tag)
             raise
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
@@ -32,7 +32,7 @@ class QoS(redis.QoS):  # type: ignore[misc]  # kombu has no types
         try:
             super().reject(delivery_tag, requeue)
         except Exception:
-            self._quick_ack(delivery_tag)
+            virtual.QoS.ack(self, delivery_tag)
             raise
 
 

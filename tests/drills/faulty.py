@@ -15,6 +15,7 @@ from datetime import timedelta
 from itertools import count
 from typing import Any
 
+from app import relay
 from app.services import callouts, mail, notifications, outbox, webhooks
 from run import app
 
@@ -47,6 +48,9 @@ if fault == "before the stamp":  # the rows are committed, and the message is no
 if fault == "after the 250":  # the mail server has taken it, and nobody knows
     mail.send = killing(mail.send)
 if lease := os.environ.get("DRILL_LEASE"):
+    relay.MOST_WAITING = round(
+        relay.MOST_WAITING * float(lease) / outbox.LEASE.total_seconds()
+    )  # done within the lease
     outbox.LEASE = timedelta(seconds=float(lease))
 if timeout := os.environ.get("DRILL_SMTP_TIMEOUT"):
     mail.TIMEOUT_SECONDS = float(timeout)
