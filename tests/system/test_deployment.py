@@ -13,9 +13,10 @@ import requests
 from aiosmtpd.controller import Controller
 
 import config
+from app.tasks.settings import celery_settings
 from tests.conftest import BACKEND, fresh_database
 from tests.servers import ROOT, free_port, wait_for
-from tests.system.topology import OURS, SERVICES, environment_of, started
+from tests.system.topology import COMPOSE, OURS, SERVICES, command_of, environment_of, started
 
 ON_POSTGRESQL = pytest.mark.skipif(BACKEND != "postgresql", reason="its database is PostgreSQL")
 ANNA = {"username": "anna", "password": "correct horse battery"}
@@ -113,6 +114,12 @@ def test_the_health_check_of_what_serves_passes(topology, service):
 
 
 @ON_POSTGRESQL
+def test_the_health_check_of_the_proxy_passes(topology):
+    *_, url = SERVICES["proxy"]["healthcheck"]["test"]
+    assert requests.get(url.replace("8080", topology.url.rpartition(":")[2]), timeout=10).status_code == 200
+
+
+@ON_POSTGRESQL
 def test_the_inbox_streams_through_the_proxy(topology):
     """Unbuffered, and to a process of its own: the web would answer 404."""
     wait_for(lambda: "Started worker" in topology.processes["stream"].output)
@@ -177,6 +184,19 @@ def test_every_service_is_bounded_and_comes_back():
         if name != "migrate":
             assert service["restart"] == "unless-stopped", name
             assert service["deploy"]["resources"]["limits"].keys() == {"memory", "cpus"}, name
+
+
+@pytest.mark.parametrize("name", ["web", "sender", "caller"])
+def test_who_asks_mail_servers_webhooks_or_their_names_has_a_way_out(name):
+    assert any(not COMPOSE["networks"][network].get("internal") for network in SERVICES[name]["networks"])
+
+
+def test_every_queue_has_its_worker():
+    settings = celery_settings("redis://broker")
+    queues = {settings["task_default_queue"], *(route["queue"] for route in settings["task_routes"].values())}
+    commands = [command_of(name) for name in OURS]
+    taken = [queue for words in commands if "-Q" in words for queue in words[words.index("-Q") + 1].split(",")]
+    assert sorted(taken) == sorted(queues)
 
 
 def test_every_image_is_pinned():

@@ -24,6 +24,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = [name for name, service in SERVICES.items() if service.get("build")]
 DEFAULT = re.compile(r"\$\{(\w+):-([^}]*)\}")
+SAID = {"TRUSTED_HOSTS": "localhost"}  # as docs/deployment.md has it said: the names that people use, and no other
 
 
 @dataclass
@@ -81,9 +82,9 @@ def command_of(name: str) -> list[str]:
 
 
 def environment_of(name: str) -> dict[str, str]:
-    """A service's environment, with the defaults of what the host does not set."""
+    """A service's environment, with what is SAID, and the defaults of all else."""
     given = SERVICES[name]["environment"]
-    return {key: DEFAULT.sub(lambda match: match[2], str(value)) for key, value in given.items()}
+    return {key: DEFAULT.sub(lambda match: SAID.get(match[1], match[2]), str(value)) for key, value in given.items()}
 
 
 def _ours(name: str, here: dict[str, str], folder: Path, ports: Mapping[str, int] = MappingProxyType({})) -> Process:
