@@ -5,6 +5,8 @@ BIN := .venv/bin/
 INSTALL := $(PYTHON) -m pip --disable-pip-version-check --python $(BIN)python install -qq --require-hashes -r
 LOCK := $(BIN)uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+# Where it is set, each of the suite's hundreds of processes would compile all of Broadsheet anew.
+export PYTHONDONTWRITEBYTECODE :=
 # More workers than cores: much of the suite waits for real processes.
 SUITE := $(BIN)python -m pytest -n 5 --dist loadfile --no-loadscope-reorder
 LEASED := CACHE_MODE=leased CACHE_HOSTS=one $(BIN)python -m pytest -n 4 tests/caching/test_oracle.py tests/caching/test_overlap.py
