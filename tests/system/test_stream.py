@@ -143,16 +143,6 @@ def test_every_client_of_a_user_hears_all(listen, make_user, tell):
         hears(listener, id)
 
 
-def test_it_is_heard_well_within_a_second(listen, make_user, tell):
-    user = make_user()
-    listener, took = listen(user), []
-    for _ in range(10):
-        id, began = tell(user), time.monotonic()
-        wait_for(lambda id=id: id in listener.heard_at)
-        took.append(listener.heard_at[id] - began)
-    assert sorted(took)[5] < 0.6
-
-
 @pytest.mark.skipif(BACKEND != "postgresql", reason="SQLite has one writer: ids are committed in order")
 def test_a_smaller_id_that_is_committed_later_is_heard_once(app, listen, make_user, tell):
     user = make_user()
