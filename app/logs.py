@@ -58,6 +58,8 @@ class TextFormatter(logging.Formatter):
 
 def configure(level: str, format: str) -> None:
     """Log to standard error, which whoever started the process collects."""
+    # Nobody is told from which line or thread, and to find that out costs each hit (Python's logging HOWTO).
+    logging._srcfile, logging.logThreads = None, False
     formatter = JSONFormatter if format == "json" else TextFormatter
     dictConfig(
         {
