@@ -17,16 +17,16 @@ from pathlib import Path
 
 import orjson
 
-from benchmarks import chart, footprint, kept, pages, report, writing, wrk
+from benchmarks import chart, delivery, footprint, kept, pages, report, writing, wrk
 from benchmarks.databases import DATABASES, LEASED
 from benchmarks.races import Course, Pace
 from benchmarks.report import Line
 
 RESULTS = Path(__file__).resolve().parent / "results"
 RACES = ("lists", "hits", "busy", "writes", "logins")
-MODULES = {"writing": writing, "kept": kept, "pages": pages, "footprint": footprint}
+MODULES = {"writing": writing, "kept": kept, "pages": pages, "delivery": delivery, "footprint": footprint}
 PARTS = (*RACES, *MODULES)
-OF_THE_DATABASE = {"lists", "logins", "pages", "footprint"}  # the mode of the cache does not touch them
+OF_THE_DATABASE = {"lists", "logins", "pages", "delivery", "footprint"}  # the mode of the cache does not touch them
 
 
 class Bench:

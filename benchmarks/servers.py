@@ -119,12 +119,12 @@ class Web(Server):
 
 def broadsheet(environ: Mapping[str, str], target: str = "processes.web:supervised_app", **options: Any) -> Web:
     """Broadsheet, started as `make run` starts it; it migrates its database first."""
-    return Web(target, _settings(environ), module="processes.web", **options)
+    return Web(target, settled(environ), module="processes.web", **options)
 
 
 def relay(environ: Mapping[str, str]) -> Server:
     """Broadsheet's relay, which folds the moves of generations too: without it reads on PostgreSQL slow down."""
-    return Server(sys.executable, "-m", *RELAY.split(), environ=_settings(environ))
+    return Server(sys.executable, "-m", *RELAY.split(), environ=settled(environ))
 
 
 def tutorial(environ: Mapping[str, str], **options: Any) -> Web:
@@ -149,7 +149,8 @@ def rival(environ: Mapping[str, str], **options: Any) -> Web:
     return Web("benchmarks.served:rival", environ, interface="asgi", **options)
 
 
-def _settings(environ: Mapping[str, str]) -> dict[str, str]:
+def settled(environ: Mapping[str, str]) -> dict[str, str]:
+    """All settings of a Broadsheet that is measured, those given and the rest."""
     unset = {setting.name: "" for setting in config.SETTINGS}  # hides those of a developer's .env
     settings = {"SECRET_KEY": SECRET, "WRITES_PER_MINUTE": "1000000", "LOG_LEVEL": "WARNING"}
     return unset | settings | dict(environ)

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
@@ -18,6 +19,8 @@ from tests.tasks.mail_server import CERTIFICATE, MailServer
 
 FULL = os.environ.get("DRILLS") == "full"
 LEASE_SECONDS = 60.0 if FULL else 4.0
+WAITING = """SELECT id, subscriber, attempts, created_at, next_attempt_at, dead_at, last_error FROM outbox
+    WHERE done_at IS NULL ORDER BY id LIMIT 20"""
 ROWS = "SELECT post_id, user_id, count(*) FROM notifications WHERE channel = 'inbox' GROUP BY post_id, user_id"
 POST = {"title": "A title", "content": "Some words."}
 PATIENCE = 2 * LEASE_SECONDS + 30
@@ -92,6 +95,8 @@ class Drill:
             "write_p99_ms": round(sorted(self._seconds)[int(0.99 * len(self._seconds))] * 1000),
         }
         print(json.dumps(said))
+        if lost:
+            print(f"at {datetime.now(UTC)}, of what waits:", *self._sql(WAITING), sep="\n")
         return said
 
     def _lost(self) -> int:
