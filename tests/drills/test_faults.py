@@ -97,6 +97,7 @@ def test_in_chaos_nothing_is_lost(drill, seed, protected):
         while time.monotonic() < end:
             dice.choice(faults)(running)
             time.sleep(dice.uniform(0, 2))
+        one.injected()  # the last of them
         time.sleep(WRITING_SECONDS)
         judge(one, protected, running.killed)
 
