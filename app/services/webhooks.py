@@ -214,12 +214,13 @@ def post_webhook(event_id: str, delivery_id: int, round: int) -> None:
             delivery.failed_at = now()
             return
     at, began = now(), time.monotonic()
+    tries = delivery.tries
     status, answer, error = _call(webhook, delivery)
     seconds = time.monotonic() - began
     said = {"at": _time(at), "status": status, "ms": int(seconds * 1000), "answer": answer, "error": error}
     with atomic():
-        _note(delivery, said, slow=seconds > SLOW_SECONDS)
-    if error is not None and delivery.tries < ATTEMPTS:
+        _note(delivery_id, round, said, slow=seconds > SLOW_SECONDS)
+    if error is not None and tries < ATTEMPTS:
         raise ConnectionError(error)
 
 
@@ -245,10 +246,11 @@ def _signature(webhook: Webhook, delivery: WebhookDelivery, body: bytes) -> dict
     return {"webhook-id": id, "webhook-timestamp": timestamp, "webhook-signature": signature}
 
 
-def _note(called: WebhookDelivery, said: dict[str, Any], slow: bool) -> None:
-    """Log an attempt, and what follows from it for the delivery and its webhook."""
-    webhook = db.session.scalar(select(Webhook).where(Webhook.id == called.webhook_id).with_for_update())
-    delivery = _of_round(called.id, called.round)
+def _note(delivery_id: int, round: int, said: dict[str, Any], slow: bool) -> None:
+    """Log an attempt, and what follows from it for the delivery and its webhook, as they are now."""
+    called = select(Webhook).join(WebhookDelivery).where(WebhookDelivery.id == delivery_id)
+    webhook = db.session.scalar(called.with_for_update(of=Webhook))
+    delivery = _of_round(delivery_id, round)
     if webhook is None or delivery is None:
         return
     delivery.attempts = [*delivery.attempts, said][-KEPT_ATTEMPTS:]

@@ -261,6 +261,38 @@ def test_who_has_failed_for_less_is_not_disabled(hers, hook, try_often, target, 
     assert hers.get(f"{WEBHOOKS}/{hook['id']}").json["active"] is True
 
 
+@pytest.mark.parametrize("meanwhile", ["its owner enables it", "another call succeeds"])
+def test_what_becomes_of_a_webhook_during_a_call_counts_and_not_what_was_before(
+    hers, hook, perform, target, sql, meanwhile
+):
+    def answer(handler):
+        if meanwhile == "its owner enables it":
+            hers.patch(f"{WEBHOOKS}/{hook['id']}", json={"active": True})
+        else:
+            sql("UPDATE webhooks SET failing_since = NULL")
+        handler.reply(500)
+
+    target.behave = answer
+    pinged(hers, hook)
+    sql("UPDATE webhooks SET failing_since = '2026-01-01'")
+    sql("UPDATE webhook_deliveries SET tries = 7")
+    perform()
+    shown = hers.get(f"{WEBHOOKS}/{hook['id']}").json
+    assert shown["active"] is True
+    assert shown["failing_since"] > "2026-01-02"
+
+
+def test_a_webhook_that_is_deleted_during_a_call_is_no_error(hers, hook, perform, target, sql):
+    def answer(handler):
+        hers.delete(f"{WEBHOOKS}/{hook['id']}")
+        handler.reply(200)
+
+    target.behave = answer
+    pinged(hers, hook)
+    perform()
+    assert sql("SELECT done_at IS NOT NULL, last_error FROM outbox") == [(True, None)]
+
+
 # With real processes
 
 
