@@ -147,7 +147,7 @@ def redeliver(actor: User, webhook_id: int, delivery_id: int) -> None:
     :raises Conflict: the webhook is not active.
     """
     with atomic():
-        _held(actor, webhook_id, active=True)
+        _held(actor, webhook_id, active=True).resting_until = None
         wanted = select(WebhookDelivery).where(
             WebhookDelivery.id == delivery_id, WebhookDelivery.webhook_id == webhook_id
         )
@@ -166,6 +166,7 @@ def ping(actor: User, webhook_id: int) -> None:
     """
     with atomic():
         webhook = _held(actor, webhook_id, active=True)
+        webhook.resting_until = None
         _write(uuid.uuid4().hex, PING, [webhook.id], {"webhook_id": webhook.id})
 
 
