@@ -95,6 +95,7 @@ def change(actor: User, webhook_id: int, check: Check, **data: Any) -> Webhook:
     :raises NotFound, Invalid, Forbidden: and what `check` raises.
     """
     if "url" in data:
+        one(actor, webhook_id)  # no name server is asked for who may not change it
         _check_url(data["url"])
     with atomic():
         webhook = _held(actor, webhook_id)
