@@ -47,7 +47,7 @@ def publish_due() -> int:
             log.info("message %s is published for %s", due.id, due.subscriber)
     except Exception as error:  # kombu raises what its transport raises
         log.warning("the broker does not answer, %s messages wait: %s", len(claimed) - published, error)
-        outbox.release([due.id for due in claimed[published:]])
+        outbox.release(claimed[published:])
         raise ConnectionError from error
     finally:
         logs.request_id.set(None)

@@ -34,6 +34,11 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def written(at: datetime | None) -> str | None:
+    """As answers and webhooks have it: RFC 3339 in UTC with microseconds and `Z`."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z") if at else None
+
+
 def bounded(column: str, length: int) -> CheckConstraint:
     """The column's length in characters, held by the database as well (SQLite ignores VARCHAR's)."""
     return CheckConstraint(f"length({column}) <= {length}", name=f"{column}_length")

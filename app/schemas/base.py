@@ -12,6 +12,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, missing, validate
 
 from app.extensions import ma
+from app.models.base import written
 from app.services.page import Place
 
 BIGGEST_ID = 2**63 - 1
@@ -114,9 +115,7 @@ class Timestamp(fields.DateTime):
     """RFC 3339 in UTC with microseconds and `Z`."""
 
     def _serialize(self, value: datetime | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
-        if value is None:
-            return None
-        return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        return written(value)
 
 
 class Cursor(fields.Field[Place]):

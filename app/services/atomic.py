@@ -40,6 +40,7 @@ def atomic() -> Iterator[None]:
     if session.new or session.dirty or session.deleted:
         raise RuntimeError("changes were made outside atomic()")
     session.rollback()
+    session.expire_all()  # after a commit no transaction is open, and that expires nothing
     session.info[STATE] = OPEN
     try:
         with _translated():

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import ColumnElement, CursorResult, Select, delete, func, select, update
+from sqlalchemy import ColumnElement, CursorResult, Select, delete, func, select, tuple_, update
 
 from app.errors import NotFound
 from app.extensions import db
-from app.models import OutboxMessage
+from app.models import OutboxMessage, WebhookDelivery
 from app.models.base import now
 from app.services.atomic import atomic, end_read
 from app.services.page import Page, Place
 
 LEASE = timedelta(seconds=60)  # after this a published message that is not done is published again
-PAUSES = (2, 4, 8, 30, 60, 600, 3600)  # seconds after each failed attempt; 71 minutes in all
+PAUSES = (2, 4, 8, 30, 60, 600, 3600)  # seconds at most after each failed attempt; 36 to 71 minutes in all
 LATE_SECONDS = 60  # who has waited for longer waits for a part that is down, or for a relay or worker that hangs
 ATTEMPTS = len(PAUSES) + 1
 WAITING = (OutboxMessage.done_at.is_(None), OutboxMessage.dead_at.is_(None))
@@ -86,10 +86,13 @@ def _due() -> Select[Any]:
     return select(OutboxMessage).where(*WAITING, OutboxMessage.next_attempt_at <= now())
 
 
-def release(ids: list[int]) -> None:
-    """Give back what could not be published: it is due at once."""
+def release(claimed: Iterable[Due]) -> None:
+    """Give back what could not be published: it is due at once, unless the broker took it and only its word was lost,
+    and somebody has begun.
+    """
+    as_claimed = tuple_(OutboxMessage.id, OutboxMessage.attempts).in_([(due.id, due.attempts) for due in claimed])
     with atomic():
-        db.session.execute(update(OutboxMessage).where(OutboxMessage.id.in_(ids)).values(next_attempt_at=now()))
+        db.session.execute(update(OutboxMessage).where(as_claimed).values(next_attempt_at=now()))
 
 
 def begin_attempt(message_id: int, attempts: int) -> Attempt | None:
@@ -102,8 +105,7 @@ def begin_attempt(message_id: int, attempts: int) -> Attempt | None:
     :return: None when there is nothing to do: it is done, given up, another's, or this was one attempt too many.
     """
     with atomic():
-        wanted = select(OutboxMessage).where(OutboxMessage.id == message_id, *WAITING)
-        message = db.session.scalar(wanted.where(OutboxMessage.attempts == attempts).with_for_update())
+        message = db.session.scalar(select(OutboxMessage).where(*_at(message_id, attempts)).with_for_update())
         if message is None:
             return None
         if message.attempts >= ATTEMPTS:  # the last one told nothing: it has killed its worker
@@ -114,23 +116,34 @@ def begin_attempt(message_id: int, attempts: int) -> Attempt | None:
         return Attempt(message.attempts, message.event_id, message.ids, message.request_id)
 
 
+def _at(message_id: int, attempts: int) -> tuple[ColumnElement[bool], ...]:
+    """The message, while it waits and nobody has begun a further attempt."""
+    return (OutboxMessage.id == message_id, OutboxMessage.attempts == attempts, *WAITING)
+
+
 def finish(message_id: int) -> None:
     """The subscriber has done its work."""
     with atomic():
         db.session.execute(update(OutboxMessage).where(OutboxMessage.id == message_id).values(done_at=now()))
 
 
-def postpone(message_id: int, until: datetime) -> None:
-    """Let it begin then, as if it had been written then: who waits for his morning waits for no part that is down."""
+def postpone(message_id: int, number: int, until: datetime) -> None:
+    """Let it begin then, as if it had been written then: who waits for his morning waits for no part that is down.
+
+    :param number: of the attempt; once another was begun, nothing happens.
+    """
     later = {"attempts": OutboxMessage.attempts - 1, "created_at": until, "next_attempt_at": until}
     with atomic():
-        db.session.execute(update(OutboxMessage).where(OutboxMessage.id == message_id, *WAITING).values(**later))
+        db.session.execute(update(OutboxMessage).where(*_at(message_id, number)).values(**later))
 
 
-def fail(message_id: int, error: BaseException) -> None:
-    """Note what went wrong and when to try again: after one of PAUSES, with jitter, so that not all come at once."""
+def fail(message_id: int, number: int, error: BaseException) -> None:
+    """Note what went wrong and when to try again: after one of PAUSES, with jitter, so that not all come at once.
+
+    :param number: of the attempt; once another was begun, nothing happens.
+    """
     with atomic():
-        message = db.session.scalar(select(OutboxMessage).where(OutboxMessage.id == message_id, *WAITING))
+        message = db.session.scalar(select(OutboxMessage).where(*_at(message_id, number)).with_for_update())
         if message is None:
             return
         message.last_error = repr(error)[:2000]  # without NUL or lone surrogates, whatever a mail server has said
@@ -143,6 +156,10 @@ def fail(message_id: int, error: BaseException) -> None:
 
 def _give_up(message: OutboxMessage) -> None:
     message.dead_at = now()
+    if message.subscriber == "post_webhook":  # else its owner would see it wait for ever
+        of_round = (WebhookDelivery.id == message.ids["delivery_id"], WebhookDelivery.round == message.ids["round"])
+        waits = update(WebhookDelivery).where(*of_round, WebhookDelivery.done_at.is_(None))
+        db.session.execute(waits.values(failed_at=now()))
     log.error("message %s is given up: %s for %s", message.id, message.event, message.subscriber)
 
 
@@ -186,7 +203,12 @@ def oldest_seconds() -> float:
     Whether relay and workers live is told by this alone: one may be up and do nothing.
     """
     oldest = db.session.scalar(select(func.min(OutboxMessage.created_at)).where(*WAITING))
-    return max(0.0, (now() - oldest).total_seconds()) if oldest else 0.0
+    return _age(oldest)
+
+
+def _age(since: datetime | None) -> float:
+    """0 for what was postponed, which counts as written then."""
+    return max(0.0, (now() - since).total_seconds()) if since else 0.0
 
 
 def counts() -> dict[str, int]:
@@ -214,8 +236,6 @@ def tallies() -> list[Tally]:
     by = (OutboxMessage.event, OutboxMessage.subscriber)
     rows = db.session.execute(select(*by, oldest, *numbers).group_by(*by).order_by(*by))
     return [
-        Tally(
-            event, subscriber, dict(zip(STATES, counts, strict=True)), (now() - since).total_seconds() if since else 0.0
-        )
+        Tally(event, subscriber, dict(zip(STATES, counts, strict=True)), _age(since))
         for event, subscriber, since, *counts in rows
     ]

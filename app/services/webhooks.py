@@ -8,7 +8,7 @@ import secrets
 import time
 import uuid
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -22,7 +22,7 @@ from app.errors import Conflict, FieldError, Forbidden, Invalid, NotFound
 from app.events import WebhookDue, emit
 from app.extensions import db
 from app.models import Post, User, Webhook, WebhookDelivery
-from app.models.base import now
+from app.models.base import now, written
 from app.services import callouts, users
 from app.services.atomic import atomic, end_read
 from app.services.outbox import ATTEMPTS
@@ -33,7 +33,7 @@ Check = Callable[[Any], None]
 POST_PUBLISHED, POST_DELETED, USER_FOLLOWED = "post.published", "post.deleted", "user.followed"
 USER_REGISTERED, PING = "user.registered", "ping"
 EVENTS = (POST_PUBLISHED, POST_DELETED, USER_FOLLOWED, USER_REGISTERED)
-PREFIX, SYMMETRIC = "whsec_", f"v{1}"  # Standard Webhooks' names of a secret and of this way to sign
+PREFIX, SYMMETRIC = "whsec_", "v1"  # Standard Webhooks' names of a secret and of this way to sign
 MOST = 10  # of one user
 KEPT_ATTEMPTS, KEPT_TEXT = 10, 4096  # of a delivery; of an answer
 # By days and not by deliveries: a busy webhook would lose any number of them in an evening's outage.
@@ -95,6 +95,7 @@ def change(actor: User, webhook_id: int, check: Check, **data: Any) -> Webhook:
     :raises NotFound, Invalid, Forbidden: and what `check` raises.
     """
     if "url" in data:
+        one(actor, webhook_id)  # no name server is asked for who may not change it
         _check_url(data["url"])
     with atomic():
         webhook = _held(actor, webhook_id)
@@ -147,7 +148,7 @@ def redeliver(actor: User, webhook_id: int, delivery_id: int) -> None:
     :raises Conflict: the webhook is not active.
     """
     with atomic():
-        _held(actor, webhook_id, active=True)
+        _held(actor, webhook_id, active=True).resting_until = None
         wanted = select(WebhookDelivery).where(
             WebhookDelivery.id == delivery_id, WebhookDelivery.webhook_id == webhook_id
         )
@@ -166,6 +167,7 @@ def ping(actor: User, webhook_id: int) -> None:
     """
     with atomic():
         webhook = _held(actor, webhook_id, active=True)
+        webhook.resting_until = None
         _write(uuid.uuid4().hex, PING, [webhook.id], {"webhook_id": webhook.id})
 
 
@@ -180,7 +182,7 @@ def notify_webhooks_of_deletion(event_id: str, post_id: int) -> None:
     """Tell webhooks that an admin has put a post into the trash."""
     post = db.session.scalar(select(Post).where(Post.id == post_id, Post.deleted_at.is_not(None), ~Post.draft))
     if post is not None:
-        said = {"id": post.id, "title": post.title, "author_id": post.user_id, "deleted_at": _time(post.deleted_at)}
+        said = {"id": post.id, "title": post.title, "author_id": post.user_id, "deleted_at": written(post.deleted_at)}
         _tell(event_id, POST_DELETED, post.user_id, said)
 
 
@@ -214,19 +216,20 @@ def post_webhook(event_id: str, delivery_id: int, round: int) -> None:
             delivery.failed_at = now()
             return
     at, began = now(), time.monotonic()
+    tries = delivery.tries
     status, answer, error = _call(webhook, delivery)
     seconds = time.monotonic() - began
-    said = {"at": _time(at), "status": status, "ms": int(seconds * 1000), "answer": answer, "error": error}
+    said = {"at": written(at), "status": status, "ms": int(seconds * 1000), "answer": answer, "error": error}
     with atomic():
-        _note(delivery, said, slow=seconds > SLOW_SECONDS)
-    if error is not None and delivery.tries < ATTEMPTS:
+        _note(delivery_id, round, said, slow=seconds > SLOW_SECONDS)
+    if error is not None and tries < ATTEMPTS:
         raise ConnectionError(error)
 
 
 def _call(webhook: Webhook, delivery: WebhookDelivery) -> tuple[int | None, str | None, str | None]:
     """The status, the beginning of the answer, and what was wrong with them."""
     if webhook.resting_until and webhook.resting_until > now():
-        return None, None, f"Not called: it was slow to fail, and rests until {_time(webhook.resting_until)}"
+        return None, None, f"Not called: it was slow to fail, and rests until {written(webhook.resting_until)}"
     body, headers = delivery.body.encode(), {"Content-Type": "application/json"}
     try:
         answer = callouts.post(webhook.url, body, headers | _signature(webhook, delivery, body))
@@ -245,10 +248,11 @@ def _signature(webhook: Webhook, delivery: WebhookDelivery, body: bytes) -> dict
     return {"webhook-id": id, "webhook-timestamp": timestamp, "webhook-signature": signature}
 
 
-def _note(called: WebhookDelivery, said: dict[str, Any], slow: bool) -> None:
-    """Log an attempt, and what follows from it for the delivery and its webhook."""
-    webhook = db.session.scalar(select(Webhook).where(Webhook.id == called.webhook_id).with_for_update())
-    delivery = _of_round(called.id, called.round)
+def _note(delivery_id: int, round: int, said: dict[str, Any], slow: bool) -> None:
+    """Log an attempt, and what follows from it for the delivery and its webhook, as they are now."""
+    called = select(Webhook).join(WebhookDelivery).where(WebhookDelivery.id == delivery_id)
+    webhook = db.session.scalar(called.with_for_update(of=Webhook))
+    delivery = _of_round(delivery_id, round)
     if webhook is None or delivery is None:
         return
     delivery.attempts = [*delivery.attempts, said][-KEPT_ATTEMPTS:]
@@ -263,7 +267,7 @@ def _note(called: WebhookDelivery, said: dict[str, Any], slow: bool) -> None:
         delivery.failed_at = now()
         if webhook.failing_since < now() - PATIENCE:
             webhook.active, webhook.disabled_at = False, now()
-            webhook.disabled_reason = f"No call has succeeded since {_time(webhook.failing_since)}"
+            webhook.disabled_reason = f"No call has succeeded since {written(webhook.failing_since)}"
 
 
 def _tell(event_id: str, type: str, owner_id: int | None, data: dict[str, Any]) -> None:
@@ -279,7 +283,7 @@ def _tell(event_id: str, type: str, owner_id: int | None, data: dict[str, Any]) 
 def _write(event_id: str, type: str, webhook_ids: list[int], data: dict[str, Any]) -> None:
     """A delivery for each webhook, and its call; none where an earlier run wrote it."""
     insert = postgresql_insert if db.session.get_bind().dialect.name == "postgresql" else sqlite_insert
-    body = orjson.dumps({"type": type, "timestamp": _time(now()), "data": data}).decode()
+    body = orjson.dumps({"type": type, "timestamp": written(now()), "data": data}).decode()
     rows = [{"event_id": event_id, "webhook_id": id, "type": type, "body": body} for id in webhook_ids]
     new = insert(WebhookDelivery).values(rows).on_conflict_do_nothing().returning(WebhookDelivery.id)
     emit(*(WebhookDue(id, 1) for id in db.session.scalars(new)), event_id=event_id)
@@ -328,14 +332,10 @@ def _post(post: Post) -> dict[str, Any]:
     """A post as the API shows it, but for its content, which may be long."""
     names = ("id", "title", "summary", "category", "byline")
     said = {name: getattr(post, name) for name in names} | {"tags": list(post.tag_names), "author_id": post.user_id}
-    return said | {"published_at": _time(post.created_at), "updated_at": _time(post.updated_at)}
+    return said | {"published_at": written(post.created_at), "updated_at": written(post.updated_at)}
 
 
 def _person(user_id: int) -> dict[str, Any] | None:
     """A user as everybody sees him, in short; None once he is deleted."""
     user = db.session.scalar(select(User).where(User.id == user_id, users.LIVE))
     return {n: getattr(user, n) for n in ("id", "username", "display_name", "avatar_url")} if user else None
-
-
-def _time(at: datetime | None) -> str | None:
-    return at.isoformat(timespec="microseconds").replace("+00:00", "Z") if at else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from celery.exceptions import WorkerLostError
+from celery.exceptions import TimeLimitExceeded, WorkerLostError
 from celery.signals import task_failure, worker_process_init
 from flask import Flask
 
@@ -26,10 +26,14 @@ def init_app(app: Flask) -> None:
 
 @task_failure.connect
 def note_lost_worker(exception: BaseException, args: tuple[int, ...], **_: Any) -> None:
-    """A child that was killed can note nothing: its parent does. The connection is not for later children."""
-    if isinstance(exception, WorkerLostError):
+    """A child that was killed can note nothing: its parent does. The connection is not for later children.
+
+    What beat asks for has no arguments, and no message.
+    """
+    if args and isinstance(exception, (WorkerLostError, TimeLimitExceeded)):
+        message_id, attempts = args
         with ContextTask.flask_app.app_context():
-            outbox.fail(args[0], exception)
+            outbox.fail(message_id, attempts + 1, exception)
             db.session.remove()
             db.engine.dispose()
 

@@ -42,11 +42,11 @@ def delivers(work: Callable[..., None]) -> Any:
         try:
             work(attempt.event_id, **attempt.ids)
         except outbox.NotYet as later:
-            outbox.postpone(message_id, later.until)
+            outbox.postpone(message_id, attempt.number, later.until)
             log.info("message %s waits: %s", message_id, later)
         except Exception as error:
             log.warning("attempt %s of %s%s failed: %r", attempt.number, work.__name__, attempt.ids, error)
-            outbox.fail(message_id, error)
+            outbox.fail(message_id, attempt.number, error)
         else:
             outbox.finish(message_id)
             log.info("message %s is done: %s%s", message_id, work.__name__, attempt.ids)

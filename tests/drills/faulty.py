@@ -60,5 +60,5 @@ if call := os.environ.get("DRILL_CALL"):
 if os.environ.get("DRILL_UNPROTECTED"):
     callouts.SECONDS = 86_400
     outbox.LEASE = timedelta(days=1)
-    outbox.release = lambda ids: None
-    outbox.fail = lambda message_id, error: None
+    outbox.release = lambda *_: None
+    outbox.fail = lambda *_: None

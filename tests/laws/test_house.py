@@ -76,7 +76,8 @@ def test_nothing_below_a_versions_own_folders_knows_that_there_are_versions():
     """
     above = ("app/routes/", "app/schemas/", "app/streaming/")
     offences = _offences(r"(?i)(?<![a-z0-9])v[12](?![a-z0-9])", but=above)
-    assert offences == []
+    # Standard Webhooks calls its way to sign so: no version of ours.
+    assert [line for line in offences if "SYMMETRIC = " not in line] == []
 
 
 def test_there_is_no_drawer_for_odds_and_ends():

@@ -134,6 +134,15 @@ def test_what_was_read_before_is_read_again_inside(in_app, author, sql):
         assert user.is_admin
 
 
+def test_what_was_read_in_one_transaction_is_read_again_in_the_next(in_app, author, sql):
+    """Minutes may lie between them, while a program of others thinks, and a commit expires nothing (TRAPS 45)."""
+    with atomic():
+        user = db.session.get(User, author.id)
+    sql("UPDATE users SET role = 'admin'")
+    with atomic():
+        assert user.is_admin
+
+
 def test_end_read_ends_no_transaction_that_writes(in_app, sql):
     with atomic():
         db.session.add(_user("kept"))

@@ -50,13 +50,13 @@ class Delivery:
 
 
 @contextmanager
-def delivering(environ: Mapping[str, str]) -> Iterator[Delivery]:
-    """Relay and worker on a broker of their own, started side by side."""
+def delivering(environ: Mapping[str, str], *options: str) -> Iterator[Delivery]:
+    """Relay and worker on a broker of their own, started side by side. `options` are the worker's."""
     folder = tempfile.mkdtemp(prefix="bs-broker-")
     broker = Redis(folder=folder)
     environ = {**environ, "BROKER_URL": broker.broker_url, "REMAP_SIGTERM": "SIGQUIT"}
     with ThreadPoolExecutor() as pool:
-        relay, worker = pool.submit(Relay, environ), pool.submit(CeleryWorker, environ, "-c", "2")
+        relay, worker = pool.submit(Relay, environ), pool.submit(CeleryWorker, environ, "-c", "2", *options)
     running = Delivery(broker, relay.result(), worker.result(), folder)
     try:
         yield running

@@ -177,6 +177,23 @@ def test_what_the_broker_does_not_take_is_due_at_once(emitted, published, monkey
     assert sorted(published()) == [[id, 0] for id in ids]
 
 
+def test_what_the_broker_has_taken_without_a_word_is_not_published_beside_its_attempt(
+    emitted, published, lapse, monkeypatch
+):
+    ids, send_task = emitted(2), celery.send_task
+
+    def loses_its_word(*arguments, args, **options):
+        send_task(*arguments, args=args, **options)
+        assert outbox.begin_attempt(*args).number == 1  # a worker was quick
+        raise OperationalError("no answer")
+
+    with monkeypatch.context() as away, pytest.raises(ConnectionError):
+        away.setattr(celery, "send_task", loses_its_word)
+        relay.publish_due()
+    assert relay.publish_due() == 1
+    assert sorted(published()) == [[id, 0] for id in ids]
+
+
 def test_an_attempt_is_counted_and_committed_before_the_work(emitted, sql):
     (id,) = emitted()
     attempt = outbox.begin_attempt(id, 0)
@@ -230,7 +247,7 @@ def test_pauses_grow_from_seconds_to_an_hour(emitted, message):
     pauses = []
     for attempts in range(7):
         outbox.begin_attempt(id, attempts)
-        outbox.fail(id, OSError("no"))
+        outbox.fail(id, attempts + 1, OSError("no"))
         pauses.append((message(id).next_attempt_at - now()) / timedelta(seconds=1))
     for pause, longest in zip(pauses, (2, 4, 8, 30, 60, 600, 3600), strict=True):
         assert longest * 0.5 - 1 < pause <= longest
@@ -240,7 +257,7 @@ def test_what_was_given_up_begins_anew_when_the_operator_says_so(emitted, messag
     (id,) = emitted()
     for attempts in range(8):
         outbox.begin_attempt(id, attempts)
-        outbox.fail(id, OSError("no"))
+        outbox.fail(id, attempts + 1, OSError("no"))
     assert outbox.counts()["dead"] == 1
     assert outbox.replay() == 1
     assert outbox.counts() == {"waiting": 1, "done": 0, "dead": 0}
@@ -251,7 +268,7 @@ def test_whatever_an_error_says_it_can_be_noted(emitted, message):
     """PostgreSQL refuses NUL, UTF-8 lone surrogates."""
     (id,) = emitted()
     outbox.begin_attempt(id, 0)
-    outbox.fail(id, ValueError("\0 \udc80" + "x" * 5000))
+    outbox.fail(id, 1, ValueError("\0 \udc80" + "x" * 5000))
     assert message(id).last_error.startswith("ValueError('\\x00 \\udc80xxx")
     assert len(message(id).last_error) == 2000
 
@@ -260,5 +277,27 @@ def test_a_failure_that_comes_too_late_changes_nothing(emitted, message):
     (id,) = emitted()
     outbox.begin_attempt(id, 0)
     outbox.finish(id)
-    outbox.fail(id, OSError("late"))
+    outbox.fail(id, 1, OSError("late"))
     assert message(id).last_error is None
+
+
+@pytest.mark.parametrize("end", ["fails", "is postponed"])
+def test_an_attempt_that_lasted_too_long_does_not_disturb_the_next(emitted, message, end):
+    (id,) = emitted()
+    outbox.begin_attempt(id, 0)
+    outbox.begin_attempt(id, 1)
+    leased = message(id).next_attempt_at
+    if end == "fails":
+        outbox.fail(id, 1, OSError("late"))
+    else:
+        outbox.postpone(id, 1, now())
+    now_is = message(id)
+    assert (now_is.attempts, now_is.next_attempt_at, now_is.last_error) == (2, leased, None)
+
+
+def test_what_is_postponed_has_not_been_waiting(emitted):
+    (id,) = emitted()
+    outbox.begin_attempt(id, 0)
+    outbox.postpone(id, 1, now() + timedelta(hours=8))
+    assert outbox.oldest_seconds() == 0
+    assert [tally.lag_seconds for tally in outbox.tallies()] == [0]

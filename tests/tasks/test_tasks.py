@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from celery.exceptions import SoftTimeLimitExceeded
+from celery.exceptions import SoftTimeLimitExceeded, WorkerLostError
 from flask import current_app, has_app_context
 
 from app import tasks
@@ -98,6 +98,12 @@ def test_the_soft_time_limit_is_an_error_like_others(perform, post, sent, sql):
     sent.during = dawdle
     perform(PostPublished(post.id))
     assert sql("SELECT DISTINCT last_error FROM outbox WHERE done_at IS NULL") == [("SoftTimeLimitExceeded()",)]
+
+
+def test_a_worker_that_is_lost_with_what_beat_asked_for_is_no_error(app, caplog):
+    tasks.init_app(app)
+    tasks.note_lost_worker(exception=WorkerLostError(), args=[])
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize("change", ["deleted_at = created_at", "email = NULL"])

@@ -220,6 +220,30 @@ def test_a_delivery_that_is_begun_anew_is_called_at_once_whatever_came_of_it(
     assert (delivery()["failed_at"], delivery()["attempts"][-1]["status"]) == (None, 200)
 
 
+@pytest.mark.parametrize("which", ["ping", "deliveries/{id}/redeliver"])
+def test_who_asks_for_a_call_gets_it_at_once_though_the_webhook_rests(
+    hers, hook, perform, target, delivery, sql, which
+):
+    target.answer(500, 200)
+    pinged(hers, hook)
+    perform()
+    sql("UPDATE webhooks SET resting_until = '2999-01-01'")
+    hers.post(f"{WEBHOOKS}/{hook['id']}/{which.format(id=delivery()['id'])}")
+    perform()
+    assert len(target.calls) == 2
+    assert delivery()["done_at"]
+
+
+def test_a_delivery_that_the_outbox_has_given_up_has_failed(hers, hook, perform, delivery, sql):
+    """Each attempt has killed its worker, which could note nothing."""
+    pinged(hers, hook)
+    sql("UPDATE outbox SET attempts = 8")
+    perform(again=True)
+    assert sql("SELECT dead_at IS NOT NULL FROM outbox") == [(True,)]
+    assert delivery()["failed_at"]
+    assert hers.get(f"{WEBHOOKS}/{hook['id']}/deliveries?state=waiting").json["items"] == []
+
+
 def test_a_delivery_that_waits_and_is_begun_anew_is_called_once(hers, hook, perform, target, delivery):
     target.answer(500)
     pinged(hers, hook)
@@ -261,6 +285,38 @@ def test_who_has_failed_for_less_is_not_disabled(hers, hook, try_often, target, 
     assert hers.get(f"{WEBHOOKS}/{hook['id']}").json["active"] is True
 
 
+@pytest.mark.parametrize("meanwhile", ["its owner enables it", "another call succeeds"])
+def test_what_becomes_of_a_webhook_during_a_call_counts_and_not_what_was_before(
+    hers, hook, perform, target, sql, meanwhile
+):
+    def answer(handler):
+        if meanwhile == "its owner enables it":
+            hers.patch(f"{WEBHOOKS}/{hook['id']}", json={"active": True})
+        else:
+            sql("UPDATE webhooks SET failing_since = NULL")
+        handler.reply(500)
+
+    target.behave = answer
+    pinged(hers, hook)
+    sql("UPDATE webhooks SET failing_since = '2026-01-01'")
+    sql("UPDATE webhook_deliveries SET tries = 7")
+    perform()
+    shown = hers.get(f"{WEBHOOKS}/{hook['id']}").json
+    assert shown["active"] is True
+    assert shown["failing_since"] > "2026-01-02"
+
+
+def test_a_webhook_that_is_deleted_during_a_call_is_no_error(hers, hook, perform, target, sql):
+    def answer(handler):
+        hers.delete(f"{WEBHOOKS}/{hook['id']}")
+        handler.reply(200)
+
+    target.behave = answer
+    pinged(hers, hook)
+    perform()
+    assert sql("SELECT done_at IS NOT NULL, last_error FROM outbox") == [(True, None)]
+
+
 # With real processes
 
 
@@ -285,3 +341,13 @@ def test_a_worker_calls_nobody_inside_by_default(environ, hers, target, sql):
         ((error,),) = wait_for(lambda: sql(refused))
     assert "Refused" in error
     assert target.calls == []
+
+
+def test_a_call_that_outlasts_the_hard_time_limit_is_noted_and_tried_again(environ, hers, target, sql):
+    make(hers, target)
+    target.hang()
+    with delivering({**environ, "WEBHOOK_ALLOW_PRIVATE": "true"}, "--soft-time-limit", "0", "--time-limit", "2"):
+        hers.post("/api/v2/posts", json=POST)
+        noted = "SELECT last_error FROM outbox WHERE subscriber = 'post_webhook' AND last_error IS NOT NULL"
+        assert wait_for(lambda: sql(noted)) == [("TimeLimitExceeded(2.0)",)]
+        wait_for(lambda: len(target.calls) == 2)  # long before its lease has lapsed

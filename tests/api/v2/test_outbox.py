@@ -25,7 +25,7 @@ def dead(app, sql):
         for id in ids:
             for attempts in EIGHT_TIMES:
                 outbox.begin_attempt(id, attempts)
-                outbox.fail(id, OSError("refused"))
+                outbox.fail(id, attempts + 1, OSError("refused"))
     return ids
 
 

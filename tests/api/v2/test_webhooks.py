@@ -129,6 +129,14 @@ def test_anothers_webhook_is_as_if_it_were_not_there_but_for_admins(
     assert statuses[2] in (200, 202, 204)
 
 
+def test_whose_a_webhook_is_is_asked_before_its_new_address_is_looked_up(bobs, hook, monkeypatch):
+    asked = []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *name, **_: asked.append(name) or [])
+    assert bobs.patch(hook, json={"url": "https://unknown.example/"}).status_code == 404
+    assert bobs.patch(hook, json={"url": "ftp://unknown.example/"}).status_code == 404
+    assert asked == []
+
+
 def test_only_webhooks_of_admins_hear_of_all(hers, admins, hook):
     assert hers.post(WEBHOOKS, json=NEW | {"scope": "all"}).status_code == 403
     assert hers.patch(hook, json={"scope": "all"}).status_code == 403
