@@ -136,8 +136,8 @@ def mark_all_read(actor: User, up_to: int | None) -> int:
 def mails() -> Select[*tuple[Any, ...]]:
     """The mails that are yet to be sent and still wanted, each with its user, his preferences and its words.
 
-    Not those whose user or post is gone, or whose todo is done or was moved, and not what he has switched off or muted
-    since.
+    Not those whose user, post or follower is gone, or whose todo is done or was moved, and not what he has switched off
+    or muted since.
     """
     author, actor = aliased(User), aliased(User)
     return (
@@ -146,10 +146,11 @@ def mails() -> Select[*tuple[Any, ...]]:
         .outerjoin(Preference, Preference.user_id == User.id)
         .outerjoin(Post, Post.id == Notification.post_id)
         .outerjoin(author, author.id == Post.user_id)
-        .outerjoin(actor, actor.id == Notification.actor_id)
+        .outerjoin(actor, (actor.id == Notification.actor_id) & actor.deleted_at.is_(None))
         .outerjoin(Todo, Todo.id == Notification.todo_id)
         .where(Notification.channel == "mail", Notification.sent_at.is_(None), User.deleted_at.is_(None))
         .where(LISTENING[1] | Notification.kind.in_(SECURITY), LIVE | Notification.kind.not_in(OF_LIVE_POSTS))
+        .where(actor.id.is_not(None) | (Notification.kind != NEW_FOLLOWER))
         .where(Notification.todo_id.is_(None) | exists().where(reminders.STANDING, TodoReminder.told_at.is_not(None)))
         .where(preferences.wants(User.id, Notification.kind, "mail", Notification.post_id))
     )

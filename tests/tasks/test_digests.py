@@ -259,3 +259,18 @@ def test_of_two_authors_the_one_who_was_muted_since_is_left_out(
     at(utc("2042-03-10T08:02"))
     morning()
     assert [mail["Subject"] for mail in smtp.messages] == ["alice has published «One»."]
+
+
+def test_a_digest_names_no_follower_who_is_gone_by_the_morning(
+    at, prefers, publish, morning, smtp, bob, make_user, as_user
+):
+    prefers(digest="daily", events={"new_follower": {"mail": True}})
+    at(utc("2042-03-10T07:00"))
+    carol = make_user(username="carol")
+    assert as_user(carol, "v2").put(f"/api/v2/users/{bob.id}/follow").status_code == 204
+    publish("One")
+    root = as_user(make_user(username="root", role="admin"))
+    assert root.delete(f"/api/v1/users/{carol.id}").status_code == 200
+    at(utc("2042-03-10T08:02"))
+    morning()
+    assert [mail["Subject"] for mail in smtp.to(ADDRESS)] == ["alice has published «One»."]
