@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+import logging
+from datetime import date, datetime, time, timedelta
 
 from sqlalchemy import exists, func, literal, select, update
 
@@ -11,7 +11,7 @@ from app.events import DigestDue, emit
 from app.extensions import db
 from app.models import Digest, Notification, Preference
 from app.models.base import Timestamp, now
-from app.services import letters, notifications, preferences
+from app.services import letters, notifications, preferences, recurrence
 from app.services.atomic import atomic
 from app.services.outbox import NotYet
 from app.services.preferences import DAILY, IMMEDIATELY, WEEKLY
@@ -21,6 +21,8 @@ AT_ONCE = 1000  # digests of a transaction: SQLite has one writer, which must no
 # Who wants no digest any more gets what waits with the next morning.
 _zone_of = func.coalesce(Preference.time_zone, "UTC")
 _rhythm_of = func.coalesce(func.nullif(Preference.digest, IMMEDIATELY), DAILY)
+
+log = logging.getLogger(__name__)
 
 
 def gather() -> int:
@@ -35,6 +37,8 @@ def gather() -> int:
     )
     made = 0
     for zone, rhythm in db.session.execute(held.where(Notification.held).distinct()).all():
+        if zone not in recurrence.zones():
+            log.warning("the time zone %s is not known here: its digests come by UTC", zone)
         morning, last = last_morning(now(), zone, rhythm), AT_ONCE
         while last == AT_ONCE:
             last = _gather(zone, rhythm, *morning)
@@ -44,14 +48,14 @@ def gather() -> int:
 
 def last_morning(at: datetime, zone: str, rhythm: str) -> tuple[date, datetime]:
     """The latest day, in this zone, whose morning has come by then (weekly: the latest Monday), and when it came."""
-    day = at.astimezone(ZoneInfo(zone)).date() + timedelta(days=1)
+    day = recurrence.local(at, zone).date() + timedelta(days=1)
     while (came := _morning(day, zone)) > at or (rhythm == WEEKLY and day.weekday() != 0):
         day -= timedelta(days=1)
     return day, came
 
 
 def _morning(day: date, zone: str) -> datetime:
-    return datetime.combine(day, MORNING, ZoneInfo(zone)).astimezone(UTC)
+    return recurrence.instant(datetime.combine(day, MORNING), zone)
 
 
 def _gather(zone: str, rhythm: str, day: date, came: datetime) -> int:

@@ -161,7 +161,7 @@ def words(user: User, title: str | None, author: str | None, actor: str | None, 
     spoken = {"name": user.username, "title": title, "author": author, "actor": actor}
     if todo and todo.due_at:
         due = recurrence.local(todo.due_at, todo.time_zone)
-        spoken |= {"task": todo.task, "due": f"{due:%Y-%m-%d %H:%M} ({todo.time_zone})"}
+        spoken |= {"task": todo.task, "due": f"{due:%Y-%m-%d %H:%M} ({recurrence.zone_of(todo.time_zone)})"}
     return {name: " ".join((word or "").split()) for name, word in spoken.items()}
 
 

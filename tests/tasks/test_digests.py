@@ -63,6 +63,29 @@ def test_a_weekly_digest_comes_on_monday(at, prefers, publish, morning, smtp):
     assert len(smtp.messages) == 1
 
 
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "../etc/passwd", "localtime"])
+def test_a_time_zone_that_is_not_known_any_more_means_utc_and_stops_nobody(
+    at, prefers, publish, morning, smtp, make_user, as_user, sql, zone
+):
+    """A restore on another machine, or the tz database has dropped it."""
+    carol = make_user(username="carol")
+    as_user(carol, "v2").patch("/api/v2/notifications/preferences", json={"digest": "daily", "time_zone": TOKYO})
+    prefers(digest="daily")
+    at(utc("2042-03-10T22:00"))
+    sql(
+        "INSERT INTO follows (follower_id, followed_id, created_at) "
+        "SELECT f.id, a.id, f.created_at FROM users f, users a WHERE f.username = 'carol' AND a.username = 'alice'"
+    )
+    publish("One")
+    sql("UPDATE notification_preferences SET time_zone = :zone WHERE time_zone = 'UTC'", zone=zone)
+    at(utc("2042-03-11T07:59"))
+    morning()
+    assert [mail["To"] for mail in smtp.messages] == ["carol@example.org"]
+    at(utc("2042-03-11T08:02"))
+    morning()
+    assert [mail["To"] for mail in smtp.messages] == ["carol@example.org", ADDRESS]
+
+
 def test_the_inbox_is_told_at_once(at, prefers, publish, inbox):
     prefers(digest="weekly")
     publish("One")
