@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, Select, exists, func, inspect, literal, select, update
+from sqlalchemy import ColumnElement, CursorResult, ScalarSelect, Select, exists, func, inspect, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import aliased, selectinload
@@ -31,14 +31,14 @@ LISTENING = (User.deleted_at.is_(None), User.disabled_at.is_(None))
 
 
 def notify_author(event_id: str, post_id: int) -> None:
-    """Tell a post's author that it is published."""
-    _tell(event_id, _author(post_id), POST_PUBLISHED, post_id=post_id)
+    """Tell a post's author that it is published, if it still is."""
+    _tell(event_id, _author(post_id, LIVE), POST_PUBLISHED, post_id=post_id)
 
 
 def notify_admins(event_id: str, post_id: int) -> None:
-    """Tell the admins, but for the author himself, of a new post."""
-    author_id = select(Post.user_id).where(Post.id == post_id).scalar_subquery()
-    _tell(event_id, select(User).where(User.role == "admin", User.id != author_id), NEW_POST, post_id=post_id)
+    """Tell the admins, but for the author himself, of a new post, if it is still published."""
+    others = select(User).where(User.role == "admin", User.id != _author_id(post_id, LIVE))
+    _tell(event_id, others, NEW_POST, post_id=post_id)
 
 
 def notify_followers(event_id: str, post_id: int) -> None:
@@ -202,13 +202,18 @@ def _inbox_of(actor: User) -> ColumnElement[bool]:
     return (Notification.user_id == actor.id) & (Notification.channel == "inbox")
 
 
-def _author(post_id: int) -> Select[Any]:
-    return select(User).where(User.id == select(Post.user_id).where(Post.id == post_id).scalar_subquery())
+def _author_id(post_id: int, *conditions: ColumnElement[bool]) -> ScalarSelect[int]:
+    """The author of a post that is so, in SQL: of none other, nobody."""
+    return select(Post.user_id).where(Post.id == post_id, *conditions).scalar_subquery()
+
+
+def _author(post_id: int, *conditions: ColumnElement[bool]) -> Select[Any]:
+    return select(User).where(User.id == _author_id(post_id, *conditions))
 
 
 def _follows(post_id: int) -> Select[Any]:
-    """The follows of a post's author."""
-    return select(Follow).where(Follow.followed_id == select(Post.user_id).where(Post.id == post_id).scalar_subquery())
+    """The follows of the author of a post, while that is published."""
+    return select(Follow).where(Follow.followed_id == _author_id(post_id, LIVE))
 
 
 def _tell(event_id: str, recipients: Select[Any], kind: str, **about: int) -> None:
