@@ -82,18 +82,20 @@ def _gather(zone: str, rhythm: str, day: date, came: datetime) -> int:
 
 
 def send_digest(event_id: str, digest_id: int) -> None:
-    """Send one mail of all that a digest has, but for what is not wanted any more; nothing is left: no mail.
+    """Send one mail of all that a digest has, but for what is not wanted any more; nothing is left: no mail. What is
+    not listed is only counted.
 
     :raises OSError: the mail server did not take it.
     :raises NotYet: its user wants to be left alone now.
     """
-    wanted = notifications.mails().where(Notification.digest_id == digest_id).order_by(Notification.id)
-    found = db.session.execute(wanted).all()
+    its = Notification.digest_id == digest_id
+    wanted = notifications.mails().add_columns(func.count().over()).where(its).order_by(Notification.id)
+    found = db.session.execute(wanted.limit(letters.MOST_LISTED)).all()
     if not found or not (address := found[0].User.email):
         return
     user = found[0].User
     if until := preferences.quiet_until(found[0].Preference, now()):
         raise NotYet(until)
-    things = [(row.Notification.kind, notifications.words(user, *row[3:])) for row in found]
-    letter = letters.digest(user.id, user.username, things)
-    notifications.deliver(address, letter, f"digest.{digest_id}.{event_id}", [row.Notification.id for row in found])
+    things = [(row.Notification.kind, notifications.words(user, *row[3:-1])) for row in found]
+    letter = letters.digest(user.id, user.username, things, found[0][-1])
+    notifications.deliver(address, letter, f"digest.{digest_id}.{event_id}", its)

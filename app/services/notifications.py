@@ -181,16 +181,15 @@ def send_mail(event_id: str, notification_id: int) -> None:
     if notification.kind not in SECURITY and (until := preferences.quiet_until(preference, now())):
         raise NotYet(until)
     letter = letters.notice(user.id, notification.kind, words(user, *about))
-    deliver(address, letter, f"{notification_id}.{notification.event_id}", [notification_id])
+    deliver(address, letter, f"{notification_id}.{notification.event_id}", Notification.id == notification_id)
 
 
-def deliver(address: str, letter: letters.Letter, key: str, notification_ids: list[int]) -> None:
+def deliver(address: str, letter: letters.Letter, key: str, which: ColumnElement[bool]) -> None:
     """Send a letter and note that these mails were sent by it."""
     end_read()  # no transaction stays open while the mail server thinks
     mail.send(address, letter.subject, letter.text, key, letter.html, letter.unsubscribe)
     with atomic():
-        sent = update(Notification).where(Notification.id.in_(notification_ids))
-        db.session.execute(sent.values(sent_at=now()))
+        db.session.execute(update(Notification).where(which).values(sent_at=now()))
 
 
 def send_warning(event_id: str, notification_id: int) -> None:

@@ -267,6 +267,25 @@ def test_a_digest_lists_no_more_than_a_person_reads(at, prefers, publish, mornin
     assert "… and 1 more" in body(mail, "html")
 
 
+def test_a_digest_of_many_takes_the_statements_of_one_of_few(at, morning, smtp, sql, bob, count_queries):
+    """To the letter: a statement with each id in it would be refused where they are 65,536."""
+    held = "INSERT INTO notifications (event_id, user_id, channel, kind, created_at, held)"
+    taken = []
+    for day, number in ((11, 2), (12, 300)):
+        many = f"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {number})"
+        sql(
+            f"{held} {many} SELECT '{day}.' || i, :bob, 'mail', 'welcome', '2042-03-{day - 1}', true FROM n", bob=bob.id
+        )
+        at(utc(f"2042-03-{day}T08:02"))
+        with count_queries() as statements:
+            morning()
+        taken.append(statements)
+    assert taken[0] == taken[1]
+    assert [mail["Subject"] for mail in smtp.messages] == ["2 notifications", "300 notifications"]
+    assert (body(smtp.messages[1]).count("is ready"), "… and 200 more" in body(smtp.messages[1])) == (100, True)
+    assert sql("SELECT count(*) FROM notifications WHERE sent_at IS NULL") == [(0,)]
+
+
 def test_of_two_authors_the_one_who_was_muted_since_is_left_out(
     at, prefers, publish, morning, smtp, make_user, make_post, sql, bob
 ):
