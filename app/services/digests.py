@@ -15,6 +15,7 @@ from app.services import letters, notifications, preferences, recurrence
 from app.services.atomic import atomic
 from app.services.outbox import NotYet
 from app.services.preferences import DAILY, IMMEDIATELY, WEEKLY
+from app.services.upsert import inserting
 
 MORNING = time(8)
 AT_ONCE = 1000  # digests of a transaction: SQLite has one writer, which must not be kept waiting
@@ -70,7 +71,7 @@ def _gather(zone: str, rhythm: str, day: date, came: datetime) -> int:
         .limit(AT_ONCE)
     )
     with atomic():
-        new = notifications.inserting(Digest).from_select(["user_id", "day", "created_at"], waiting)
+        new = inserting(Digest).from_select(["user_id", "day", "created_at"], waiting)
         ids = db.session.scalars(new.on_conflict_do_nothing().returning(Digest.id)).all()
         his = select(Digest.id).where(Digest.id.in_(ids), Digest.user_id == Notification.user_id)
         taken = update(Notification).where(Notification.held, exists(his))

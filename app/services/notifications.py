@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, CursorResult, ScalarSelect, Select, exists, func, inspect, literal, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import aliased, selectinload
 
 from app.errors import NotFound
@@ -21,6 +19,7 @@ from app.services.outbox import NotYet
 from app.services.page import Page, Place
 from app.services.posts import LIVE
 from app.services.preferences import PROMPT, SECURITY
+from app.services.upsert import inserting
 
 AT_ONCE = 1000  # followers told in one transaction: SQLite has one writer, which must not be kept waiting
 POST_PUBLISHED, NEW_POST, POST_DELETED = "post_published", "new_post", "post_deleted"
@@ -254,9 +253,3 @@ def _claim(
     rows = users.where(wanted).with_only_columns(User.id, held, *fixed.values()).order_by(User.id)
     told = inserting(Notification).from_select(["user_id", "held", *fixed], rows).on_conflict_do_nothing()
     return [id for id, held in db.session.execute(told.returning(Notification.id, Notification.held)) if not held]
-
-
-def inserting(model: type[Any]) -> Any:
-    """An INSERT that knows ON CONFLICT, as both databases do in their own dialects."""
-    insert = postgresql_insert if db.session.get_bind().dialect.name == "postgresql" else sqlite_insert
-    return insert(model)
