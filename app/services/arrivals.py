@@ -28,7 +28,7 @@ class Told:
         self.floor, self.young = floor, young
 
     def add(self, rows: list[Notification]) -> None:
-        """These are told now."""
+        """These are told by now: all that there are above `floor`, up to the last of them."""
         sure = now() - SETTLED_AFTER
         self.floor = max((row.id for row in rows if row.created_at < sure), default=self.floor)
         self.young = {id for id in (*self.young, *(row.id for row in rows)) if id > self.floor}
@@ -53,11 +53,15 @@ def told_before(user_id: int, last_id: int | None) -> Told:
     return Told(floor, set(db.session.scalars(young)))
 
 
-def untold(user_id: int, told: Told, most: int) -> list[Notification]:
-    """The oldest of what is in an inbox and was not told, each with its post while that is published: one statement."""
+def untold(user_id: int, told: Told, most: int) -> tuple[list[Notification], list[Notification]]:
+    """The oldest of what is in an inbox and was not told, each with its post while that is published, and all that is
+    told once they are, as `Told.add()` takes it: one statement.
+    """
     rows = _inbox(user_id).where(Notification.id > told.floor).options(joinedload(Notification.post.and_(LIVE)))
     some = rows.order_by(Notification.id).limit(len(told.young) + most)
-    return [row for row in db.session.scalars(some) if row.id not in told.young][:most]
+    read = list(db.session.scalars(some))
+    new = [row for row in read if row.id not in told.young][:most]
+    return new, [row for row in read if row.id <= new[-1].id] if len(new) == most else read
 
 
 def _inbox(user_id: int) -> Select[Any]:

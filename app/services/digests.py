@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+import logging
+from datetime import date, datetime, time, timedelta
 
 from sqlalchemy import exists, func, literal, select, update
 
@@ -11,16 +11,19 @@ from app.events import DigestDue, emit
 from app.extensions import db
 from app.models import Digest, Notification, Preference
 from app.models.base import Timestamp, now
-from app.services import letters, notifications, preferences
+from app.services import letters, notifications, preferences, recurrence
 from app.services.atomic import atomic
 from app.services.outbox import NotYet
 from app.services.preferences import DAILY, IMMEDIATELY, WEEKLY
+from app.services.upsert import inserting
 
 MORNING = time(8)
 AT_ONCE = 1000  # digests of a transaction: SQLite has one writer, which must not be kept waiting
 # Who wants no digest any more gets what waits with the next morning.
 _zone_of = func.coalesce(Preference.time_zone, "UTC")
 _rhythm_of = func.coalesce(func.nullif(Preference.digest, IMMEDIATELY), DAILY)
+
+log = logging.getLogger(__name__)
 
 
 def gather() -> int:
@@ -35,6 +38,8 @@ def gather() -> int:
     )
     made = 0
     for zone, rhythm in db.session.execute(held.where(Notification.held).distinct()).all():
+        if zone not in recurrence.zones():
+            log.warning("the time zone %s is not known here: its digests come by UTC", zone)
         morning, last = last_morning(now(), zone, rhythm), AT_ONCE
         while last == AT_ONCE:
             last = _gather(zone, rhythm, *morning)
@@ -44,14 +49,14 @@ def gather() -> int:
 
 def last_morning(at: datetime, zone: str, rhythm: str) -> tuple[date, datetime]:
     """The latest day, in this zone, whose morning has come by then (weekly: the latest Monday), and when it came."""
-    day = at.astimezone(ZoneInfo(zone)).date() + timedelta(days=1)
+    day = recurrence.local(at, zone).date() + timedelta(days=1)
     while (came := _morning(day, zone)) > at or (rhythm == WEEKLY and day.weekday() != 0):
         day -= timedelta(days=1)
     return day, came
 
 
 def _morning(day: date, zone: str) -> datetime:
-    return datetime.combine(day, MORNING, ZoneInfo(zone)).astimezone(UTC)
+    return recurrence.instant(datetime.combine(day, MORNING), zone)
 
 
 def _gather(zone: str, rhythm: str, day: date, came: datetime) -> int:
@@ -66,7 +71,7 @@ def _gather(zone: str, rhythm: str, day: date, came: datetime) -> int:
         .limit(AT_ONCE)
     )
     with atomic():
-        new = notifications.inserting(Digest).from_select(["user_id", "day", "created_at"], waiting)
+        new = inserting(Digest).from_select(["user_id", "day", "created_at"], waiting)
         ids = db.session.scalars(new.on_conflict_do_nothing().returning(Digest.id)).all()
         his = select(Digest.id).where(Digest.id.in_(ids), Digest.user_id == Notification.user_id)
         taken = update(Notification).where(Notification.held, exists(his))
@@ -78,18 +83,20 @@ def _gather(zone: str, rhythm: str, day: date, came: datetime) -> int:
 
 
 def send_digest(event_id: str, digest_id: int) -> None:
-    """Send one mail of all that a digest has, but for what is not wanted any more; nothing is left: no mail.
+    """Send one mail of all that a digest has, but for what is not wanted any more; nothing is left: no mail. What is
+    not listed is only counted.
 
     :raises OSError: the mail server did not take it.
     :raises NotYet: its user wants to be left alone now.
     """
-    wanted = notifications.mails().where(Notification.digest_id == digest_id).order_by(Notification.id)
-    found = db.session.execute(wanted).all()
+    its = Notification.digest_id == digest_id
+    wanted = notifications.mails().add_columns(func.count().over()).where(its).order_by(Notification.id)
+    found = db.session.execute(wanted.limit(letters.MOST_LISTED)).all()
     if not found or not (address := found[0].User.email):
         return
     user = found[0].User
     if until := preferences.quiet_until(found[0].Preference, now()):
         raise NotYet(until)
-    things = [(row.Notification.kind, notifications.words(user, *row[3:])) for row in found]
-    letter = letters.digest(user.id, user.username, things)
-    notifications.deliver(address, letter, f"digest.{digest_id}.{event_id}", [row.Notification.id for row in found])
+    things = [(row.Notification.kind, notifications.words(user, *row[3:-1])) for row in found]
+    letter = letters.digest(user.id, user.username, things, found[0][-1])
+    notifications.deliver(address, letter, f"digest.{digest_id}.{event_id}", its)

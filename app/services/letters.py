@@ -45,11 +45,11 @@ def notice(user_id: int, kind: str, words: dict[str, str]) -> Letter:
     return _letter("notice", user_id, kind, subject, name=words["name"], sentence=sentence)
 
 
-def digest(user_id: int, name: str, things: list[tuple[str, dict[str, str]]]) -> Letter:
-    """The letter about all these things: each kind, and its words."""
-    sentences = [WORDS[kind][1].format(**words) for kind, words in things[:MOST_LISTED]]
-    more = len(things) - len(sentences)
-    subject = f"{len(things)} notifications" if len(things) > 1 else sentences[0]
+def digest(user_id: int, name: str, things: list[tuple[str, dict[str, str]]], total: int) -> Letter:
+    """The letter about so many things, of which it lists these: each kind, and its words."""
+    sentences = [WORDS[kind][1].format(**words) for kind, words in things]
+    subject = f"{total} notifications" if total > 1 else sentences[0]
+    more = total - len(sentences)
     return _letter("digest", user_id, EVERY_KIND, subject, name=name, sentences=sentences, more=more)
 
 

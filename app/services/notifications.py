@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, Select, exists, func, inspect, literal, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import ColumnElement, CursorResult, ScalarSelect, Select, exists, func, inspect, literal, select, update
 from sqlalchemy.orm import aliased, selectinload
 
 from app.errors import NotFound
@@ -21,6 +19,7 @@ from app.services.outbox import NotYet
 from app.services.page import Page, Place
 from app.services.posts import LIVE
 from app.services.preferences import PROMPT, SECURITY
+from app.services.upsert import inserting
 
 AT_ONCE = 1000  # followers told in one transaction: SQLite has one writer, which must not be kept waiting
 POST_PUBLISHED, NEW_POST, POST_DELETED = "post_published", "new_post", "post_deleted"
@@ -31,14 +30,14 @@ LISTENING = (User.deleted_at.is_(None), User.disabled_at.is_(None))
 
 
 def notify_author(event_id: str, post_id: int) -> None:
-    """Tell a post's author that it is published."""
-    _tell(event_id, _author(post_id), POST_PUBLISHED, post_id=post_id)
+    """Tell a post's author that it is published, if it still is."""
+    _tell(event_id, _author(post_id, LIVE), POST_PUBLISHED, post_id=post_id)
 
 
 def notify_admins(event_id: str, post_id: int) -> None:
-    """Tell the admins, but for the author himself, of a new post."""
-    author_id = select(Post.user_id).where(Post.id == post_id).scalar_subquery()
-    _tell(event_id, select(User).where(User.role == "admin", User.id != author_id), NEW_POST, post_id=post_id)
+    """Tell the admins, but for the author himself, of a new post, if it is still published."""
+    others = select(User).where(User.role == "admin", User.id != _author_id(post_id, LIVE))
+    _tell(event_id, others, NEW_POST, post_id=post_id)
 
 
 def notify_followers(event_id: str, post_id: int) -> None:
@@ -136,8 +135,8 @@ def mark_all_read(actor: User, up_to: int | None) -> int:
 def mails() -> Select[*tuple[Any, ...]]:
     """The mails that are yet to be sent and still wanted, each with its user, his preferences and its words.
 
-    Not those whose user or post is gone, or whose todo is done or was moved, and not what he has switched off or muted
-    since.
+    Not those whose user, post or follower is gone, or whose todo is done or was moved, and not what he has switched off
+    or muted since.
     """
     author, actor = aliased(User), aliased(User)
     return (
@@ -146,10 +145,11 @@ def mails() -> Select[*tuple[Any, ...]]:
         .outerjoin(Preference, Preference.user_id == User.id)
         .outerjoin(Post, Post.id == Notification.post_id)
         .outerjoin(author, author.id == Post.user_id)
-        .outerjoin(actor, actor.id == Notification.actor_id)
+        .outerjoin(actor, (actor.id == Notification.actor_id) & actor.deleted_at.is_(None))
         .outerjoin(Todo, Todo.id == Notification.todo_id)
         .where(Notification.channel == "mail", Notification.sent_at.is_(None), User.deleted_at.is_(None))
         .where(LISTENING[1] | Notification.kind.in_(SECURITY), LIVE | Notification.kind.not_in(OF_LIVE_POSTS))
+        .where(actor.id.is_not(None) | (Notification.kind != NEW_FOLLOWER))
         .where(Notification.todo_id.is_(None) | exists().where(reminders.STANDING, TodoReminder.told_at.is_not(None)))
         .where(preferences.wants(User.id, Notification.kind, "mail", Notification.post_id))
     )
@@ -160,7 +160,7 @@ def words(user: User, title: str | None, author: str | None, actor: str | None, 
     spoken = {"name": user.username, "title": title, "author": author, "actor": actor}
     if todo and todo.due_at:
         due = recurrence.local(todo.due_at, todo.time_zone)
-        spoken |= {"task": todo.task, "due": f"{due:%Y-%m-%d %H:%M} ({todo.time_zone})"}
+        spoken |= {"task": todo.task, "due": f"{due:%Y-%m-%d %H:%M} ({recurrence.zone_of(todo.time_zone)})"}
     return {name: " ".join((word or "").split()) for name, word in spoken.items()}
 
 
@@ -180,16 +180,15 @@ def send_mail(event_id: str, notification_id: int) -> None:
     if notification.kind not in SECURITY and (until := preferences.quiet_until(preference, now())):
         raise NotYet(until)
     letter = letters.notice(user.id, notification.kind, words(user, *about))
-    deliver(address, letter, f"{notification_id}.{notification.event_id}", [notification_id])
+    deliver(address, letter, f"{notification_id}.{notification.event_id}", Notification.id == notification_id)
 
 
-def deliver(address: str, letter: letters.Letter, key: str, notification_ids: list[int]) -> None:
+def deliver(address: str, letter: letters.Letter, key: str, which: ColumnElement[bool]) -> None:
     """Send a letter and note that these mails were sent by it."""
     end_read()  # no transaction stays open while the mail server thinks
     mail.send(address, letter.subject, letter.text, key, letter.html, letter.unsubscribe)
     with atomic():
-        sent = update(Notification).where(Notification.id.in_(notification_ids))
-        db.session.execute(sent.values(sent_at=now()))
+        db.session.execute(update(Notification).where(which).values(sent_at=now()))
 
 
 def send_warning(event_id: str, notification_id: int) -> None:
@@ -201,13 +200,18 @@ def _inbox_of(actor: User) -> ColumnElement[bool]:
     return (Notification.user_id == actor.id) & (Notification.channel == "inbox")
 
 
-def _author(post_id: int) -> Select[Any]:
-    return select(User).where(User.id == select(Post.user_id).where(Post.id == post_id).scalar_subquery())
+def _author_id(post_id: int, *conditions: ColumnElement[bool]) -> ScalarSelect[int]:
+    """The author of a post that is so, in SQL: of none other, nobody."""
+    return select(Post.user_id).where(Post.id == post_id, *conditions).scalar_subquery()
+
+
+def _author(post_id: int, *conditions: ColumnElement[bool]) -> Select[Any]:
+    return select(User).where(User.id == _author_id(post_id, *conditions))
 
 
 def _follows(post_id: int) -> Select[Any]:
-    """The follows of a post's author."""
-    return select(Follow).where(Follow.followed_id == select(Post.user_id).where(Post.id == post_id).scalar_subquery())
+    """The follows of the author of a post, while that is published."""
+    return select(Follow).where(Follow.followed_id == _author_id(post_id, LIVE))
 
 
 def _tell(event_id: str, recipients: Select[Any], kind: str, **about: int) -> None:
@@ -249,9 +253,3 @@ def _claim(
     rows = users.where(wanted).with_only_columns(User.id, held, *fixed.values()).order_by(User.id)
     told = inserting(Notification).from_select(["user_id", "held", *fixed], rows).on_conflict_do_nothing()
     return [id for id, held in db.session.execute(told.returning(Notification.id, Notification.held)) if not held]
-
-
-def inserting(model: type[Any]) -> Any:
-    """An INSERT that knows ON CONFLICT, as both databases do in their own dialects."""
-    insert = postgresql_insert if db.session.get_bind().dialect.name == "postgresql" else sqlite_insert
-    return insert(model)

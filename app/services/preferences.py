@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, SQLColumnExpression, delete, exists, select
 from sqlalchemy.orm import aliased
@@ -13,7 +12,7 @@ from app import tokens
 from app.errors import Conflict, FieldError, Invalid, NotFound
 from app.extensions import db
 from app.models import Mute, Post, Preference, Switch, User
-from app.services import users
+from app.services import recurrence, users
 from app.services.atomic import atomic
 from app.services.page import Page, Place
 from app.services.posts import LIVE
@@ -56,7 +55,7 @@ def quiet_until(preference: Preference | None, at: datetime) -> datetime | None:
     """When the user's quiet hours end, if this instant is within them."""
     if preference is None or preference.quiet_from is None or preference.quiet_until is None:
         return None
-    zone = ZoneInfo(preference.time_zone)
+    zone = recurrence.zone_of(preference.time_zone)
     start, end = time.fromisoformat(preference.quiet_from), time.fromisoformat(preference.quiet_until)
     local = at.astimezone(zone)
     clock = local.time()

@@ -39,6 +39,11 @@ def zones() -> frozenset[str]:
     return frozenset(zoneinfo.available_timezones() - {"localtime", "Factory"})
 
 
+def zone_of(name: str) -> ZoneInfo:
+    """The zone of this name; where there is none any more, as after a restore on another machine, UTC."""
+    return ZoneInfo(name if name in zones() else "UTC")
+
+
 def parsed(rule: str) -> dict[str, str]:
     """The parts of a rule by their names.
 
@@ -69,14 +74,14 @@ def parsed(rule: str) -> dict[str, str]:
 
 def local(at: datetime, zone: str) -> datetime:
     """What the clocks of the zone show at an instant."""
-    return at.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+    return at.astimezone(zone_of(zone)).replace(tzinfo=None)
 
 
 def instant(shown: datetime, zone: str) -> datetime:
     """When the clocks of the zone show that: the first time, where they do twice; where they skip it, as much later
     (PEP 495, fold=0).
     """
-    return shown.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+    return shown.replace(tzinfo=zone_of(zone)).astimezone(UTC)
 
 
 def ever_follows(rule: str, start: datetime) -> bool:

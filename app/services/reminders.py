@@ -6,14 +6,13 @@ import uuid
 from datetime import timedelta
 
 from sqlalchemy import delete, select, tuple_
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from app.events import TodoDue, emit
 from app.extensions import db
 from app.models import Todo, TodoReminder
 from app.models.base import now
 from app.services.atomic import atomic
+from app.services.upsert import inserting
 
 AT_ONCE = 200  # reminders of one transaction
 NAMESPACE = uuid.UUID("6f8e4a52-6b0f-4a57-9d0c-54b1f4f0a7a3")
@@ -38,9 +37,8 @@ def keep(*todos: Todo) -> None:
     columns = tuple_(TodoReminder.todo_id, TodoReminder.due_at, TodoReminder.remind_at)
     db.session.execute(delete(TodoReminder).where(*ours, columns.not_in(wanted)))
     if rows := [row for row in wanted if row[2] > now()]:
-        insert = postgresql_insert if db.session.get_bind().dialect.name == "postgresql" else sqlite_insert
         values = [dict(zip(("todo_id", "due_at", "remind_at"), row, strict=True)) for row in rows]
-        db.session.execute(insert(TodoReminder).values(values).on_conflict_do_nothing())
+        db.session.execute(inserting(TodoReminder).values(values).on_conflict_do_nothing())
 
 
 def tell() -> int:

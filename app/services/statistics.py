@@ -10,8 +10,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Integer, func, literal, select
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from app import policies
 from app.errors import Forbidden, NotFound, TryAgain
@@ -23,6 +21,7 @@ from app.services import users
 from app.services.atomic import atomic, end_read
 from app.services.computed import Computed
 from app.services.posts import LIVE
+from app.services.upsert import inserting
 
 MOST_DAYS, MOST_CATEGORIES, MOST_AUTHORS, MOST_LONGEST = 1000, 50, 20, 10
 AT_ONCE = 500  # posts whose words one statement counts: of the longest there can be it still ends in its time
@@ -184,7 +183,7 @@ def _failed(refresh_id: int, error: Exception) -> bool:
 def _open(scope: str, parts: tuple[str, ...]) -> None:
     """A new refresh, unless one of this scope is under way."""
     values = {"scope": scope, "open": True, "parts": list(parts)}
-    statement = _insert(StatisticsRefresh).values(**values).on_conflict_do_nothing().returning(StatisticsRefresh.id)
+    statement = inserting(StatisticsRefresh).values(**values).on_conflict_do_nothing().returning(StatisticsRefresh.id)
     id = db.session.scalar(statement)
     if id is not None:
         emit(StatisticsDue(id))
@@ -202,14 +201,10 @@ def _computed(part: str) -> tuple[Numbers, datetime]:
 def _keep(part: str, numbers: Numbers, computed_at: datetime) -> None:
     """Keep a part's numbers, unless newer ones are there."""
     with atomic():
-        new = _insert(Statistic).values(part=part, numbers=numbers, computed_at=computed_at)
+        new = inserting(Statistic).values(part=part, numbers=numbers, computed_at=computed_at)
         newer = {"numbers": new.excluded.numbers, "computed_at": new.excluded.computed_at}
         older = Statistic.computed_at < new.excluded.computed_at
         db.session.execute(new.on_conflict_do_update(index_elements=["part"], set_=newer, where=older))
-
-
-def _insert(model: type[Any]) -> Any:
-    return (postgresql_insert if db.engine.dialect.name == "postgresql" else sqlite_insert)(model)
 
 
 def _count_days() -> Numbers:

@@ -13,8 +13,6 @@ from typing import Any
 
 import orjson
 from sqlalchemy import ColumnElement, func, or_, select
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import selectinload
 
 from app import policies
@@ -28,6 +26,7 @@ from app.services.atomic import atomic, end_read
 from app.services.outbox import ATTEMPTS
 from app.services.page import Page, Place
 from app.services.posts import LIVE
+from app.services.upsert import inserting
 
 Check = Callable[[Any], None]
 POST_PUBLISHED, POST_DELETED, USER_FOLLOWED = "post.published", "post.deleted", "user.followed"
@@ -282,10 +281,9 @@ def _tell(event_id: str, type: str, owner_id: int | None, data: dict[str, Any]) 
 
 def _write(event_id: str, type: str, webhook_ids: list[int], data: dict[str, Any]) -> None:
     """A delivery for each webhook, and its call; none where an earlier run wrote it."""
-    insert = postgresql_insert if db.session.get_bind().dialect.name == "postgresql" else sqlite_insert
     body = orjson.dumps({"type": type, "timestamp": written(now()), "data": data}).decode()
     rows = [{"event_id": event_id, "webhook_id": id, "type": type, "body": body} for id in webhook_ids]
-    new = insert(WebhookDelivery).values(rows).on_conflict_do_nothing().returning(WebhookDelivery.id)
+    new = inserting(WebhookDelivery).values(rows).on_conflict_do_nothing().returning(WebhookDelivery.id)
     emit(*(WebhookDue(id, 1) for id in db.session.scalars(new)), event_id=event_id)
 
 

@@ -142,10 +142,10 @@ class Watch:
             stream.let_in = let_in
         room = MOST_WAITING - len(stream.waiting)
         if room and (not now or read != stream.read):
-            rows = arrivals.untold(stream.user_id, stream.told, room)
-            stream.waiting.extend(map(_event, rows))
-            stream.told.add(rows)
-            if len(rows) < room:
+            new, told = arrivals.untold(stream.user_id, stream.told, room)
+            stream.waiting.extend(map(_event, new))
+            stream.told.add(told)
+            if len(new) < room:
                 stream.read = read
         return None
 

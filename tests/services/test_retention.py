@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 
 from app.extensions import celery, db
-from app.models import IdempotencyKey, OutboxMessage, Session
+from app.models import Digest, IdempotencyKey, Notification, OutboxMessage, Session, Webhook, WebhookDelivery
 from app.models.base import now
-from app.services import retention
+from app.services import outbox, retention
 from app.services.atomic import atomic
 
 LITTLE = timedelta(minutes=5)
@@ -86,6 +86,68 @@ def test_the_trash_is_emptied_of_what_lies_there_for_thirty_days(prune, client, 
     prune()
     assert sql("SELECT title FROM posts ORDER BY title") == [("restorable",), ("seen by all",)]
     assert [post["title"] for post in client.get("/api/v1/posts").json] == ["seen by all"]
+
+
+def test_a_mail_is_forgotten_after_thirty_days_but_not_while_it_waits_for_a_digest(prune, keep, make_user, sql):
+    old = now() - timedelta(days=30) - LITTLE
+    about = {"user_id": make_user().id, "kind": "welcome"}
+    keep(
+        Notification(event_id="mail", channel="mail", created_at=old, sent_at=old, **about),
+        Notification(event_id="held", channel="mail", created_at=old, held=True, **about),
+        Notification(event_id="lately", channel="mail", created_at=old + 2 * LITTLE, **about),
+        Notification(event_id="inbox", channel="inbox", created_at=old, **about),
+    )
+    prune()
+    assert sql("SELECT event_id FROM notifications ORDER BY id") == [("held",), ("lately",), ("inbox",)]
+
+
+def test_of_the_inbox_what_was_read_a_year_ago_goes(prune, keep, make_user, sql):
+    user, year, old = make_user(), timedelta(days=365), now() - timedelta(days=999)
+    about = {"user_id": user.id, "kind": "welcome", "channel": "inbox", "created_at": old}
+    keep(
+        Notification(event_id="read", read_at=now() - year - LITTLE, **about),
+        Notification(event_id="read lately", read_at=now() - year + LITTLE, **about),
+        Notification(event_id="unread", **about),
+    )
+    prune()
+    assert sql("SELECT event_id FROM notifications ORDER BY id") == [("read lately",), ("unread",)]
+
+
+def test_a_digest_goes_with_its_mails(prune, keep, make_user, sql):
+    user, old = make_user(), now() - timedelta(days=30) - LITTLE
+    about = {"user_id": user.id, "kind": "welcome", "channel": "mail"}
+    for day, at in ((1, old), (2, old + 2 * LITTLE)):
+        keep(Digest(id=day, user_id=user.id, day=date(2026, 1, day), created_at=at))
+        keep(Notification(event_id=f"{day}", digest_id=day, created_at=at - 3 * LITTLE, **about))
+    prune()
+    assert sql("SELECT id FROM digests") == [(2,)]
+    assert sql("SELECT event_id, digest_id FROM notifications") == []
+
+
+def test_what_tells_that_somebody_was_told_stays_as_long_as_a_message_might_tell_him_again(
+    prune, keep, make_user, sql, app
+):
+    """Also what a mail is made of that was given up: it may be sent later."""
+    user, old = make_user(), now() - timedelta(days=400)
+    about = {"user_id": user.id, "kind": "welcome", "created_at": old}
+    keep(
+        Digest(id=1, user_id=user.id, day=date(2026, 1, 1), created_at=old),
+        Webhook(id=1, user_id=user.id, url="https://example.org", events=[], secret="x"),
+        WebhookDelivery(event_id="a", webhook_id=1, type="x", body="{}", created_at=old),
+        Notification(event_id="a", channel="inbox", read_at=old, **about),
+        Notification(event_id="a", channel="mail", **about),
+        Notification(event_id="b", channel="mail", digest_id=1, **about),
+        OutboxMessage(event_id="a", event="x", subscriber="x", ids={}, created_at=old, dead_at=old),
+        OutboxMessage(event_id="c", event="DigestDue", subscriber="x", ids={"digest_id": 1}, dead_at=old),
+    )
+    tables = ("notifications", "digests", "webhook_deliveries")
+    counts = f"SELECT {', '.join(f'(SELECT count(*) FROM {table})' for table in tables)}"
+    prune()
+    assert sql(counts) == [(3, 1, 1)]
+    with app.app_context():
+        outbox.discard()
+    prune()
+    assert sql(counts) == [(0, 0, 0)]
 
 
 def test_more_than_a_transaction_takes_goes_all_the_same(prune, keep, sql, monkeypatch):

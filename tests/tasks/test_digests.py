@@ -63,6 +63,29 @@ def test_a_weekly_digest_comes_on_monday(at, prefers, publish, morning, smtp):
     assert len(smtp.messages) == 1
 
 
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "../etc/passwd", "localtime"])
+def test_a_time_zone_that_is_not_known_any_more_means_utc_and_stops_nobody(
+    at, prefers, publish, morning, smtp, make_user, as_user, sql, zone
+):
+    """A restore on another machine, or the tz database has dropped it."""
+    carol = make_user(username="carol")
+    as_user(carol, "v2").patch("/api/v2/notifications/preferences", json={"digest": "daily", "time_zone": TOKYO})
+    prefers(digest="daily")
+    at(utc("2042-03-10T22:00"))
+    sql(
+        "INSERT INTO follows (follower_id, followed_id, created_at) "
+        "SELECT f.id, a.id, f.created_at FROM users f, users a WHERE f.username = 'carol' AND a.username = 'alice'"
+    )
+    publish("One")
+    sql("UPDATE notification_preferences SET time_zone = :zone WHERE time_zone = 'UTC'", zone=zone)
+    at(utc("2042-03-11T07:59"))
+    morning()
+    assert [mail["To"] for mail in smtp.messages] == ["carol@example.org"]
+    at(utc("2042-03-11T08:02"))
+    morning()
+    assert [mail["To"] for mail in smtp.messages] == ["carol@example.org", ADDRESS]
+
+
 def test_the_inbox_is_told_at_once(at, prefers, publish, inbox):
     prefers(digest="weekly")
     publish("One")
@@ -244,6 +267,25 @@ def test_a_digest_lists_no_more_than_a_person_reads(at, prefers, publish, mornin
     assert "… and 1 more" in body(mail, "html")
 
 
+def test_a_digest_of_many_takes_the_statements_of_one_of_few(at, morning, smtp, sql, bob, count_queries):
+    """To the letter: a statement with each id in it would be refused where they are 65,536."""
+    held = "INSERT INTO notifications (event_id, user_id, channel, kind, created_at, held)"
+    taken = []
+    for day, number in ((11, 2), (12, 300)):
+        many = f"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {number})"
+        sql(
+            f"{held} {many} SELECT '{day}.' || i, :bob, 'mail', 'welcome', '2042-03-{day - 1}', true FROM n", bob=bob.id
+        )
+        at(utc(f"2042-03-{day}T08:02"))
+        with count_queries() as statements:
+            morning()
+        taken.append(statements)
+    assert taken[0] == taken[1]
+    assert [mail["Subject"] for mail in smtp.messages] == ["2 notifications", "300 notifications"]
+    assert (body(smtp.messages[1]).count("is ready"), "… and 200 more" in body(smtp.messages[1])) == (100, True)
+    assert sql("SELECT count(*) FROM notifications WHERE sent_at IS NULL") == [(0,)]
+
+
 def test_of_two_authors_the_one_who_was_muted_since_is_left_out(
     at, prefers, publish, morning, smtp, make_user, make_post, sql, bob
 ):
@@ -259,3 +301,18 @@ def test_of_two_authors_the_one_who_was_muted_since_is_left_out(
     at(utc("2042-03-10T08:02"))
     morning()
     assert [mail["Subject"] for mail in smtp.messages] == ["alice has published «One»."]
+
+
+def test_a_digest_names_no_follower_who_is_gone_by_the_morning(
+    at, prefers, publish, morning, smtp, bob, make_user, as_user
+):
+    prefers(digest="daily", events={"new_follower": {"mail": True}})
+    at(utc("2042-03-10T07:00"))
+    carol = make_user(username="carol")
+    assert as_user(carol, "v2").put(f"/api/v2/users/{bob.id}/follow").status_code == 204
+    publish("One")
+    root = as_user(make_user(username="root", role="admin"))
+    assert root.delete(f"/api/v1/users/{carol.id}").status_code == 200
+    at(utc("2042-03-10T08:02"))
+    morning()
+    assert [mail["Subject"] for mail in smtp.to(ADDRESS)] == ["alice has published «One»."]

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import pytest
 
 from app.events import PasswordChanged, emit
-from app.models import Preference
-from app.services import outbox, preferences
+from app.models import Preference, Todo, User
+from app.services import notifications, outbox, preferences
 from app.services.atomic import atomic
 from app.services.letters import WORDS
 from tests.tasks.conftest import BERLIN, body, local, utc
@@ -62,6 +62,22 @@ def test_a_mail_is_held_over_the_night_and_comes_at_its_end(at, prefers, publish
     at(local("2042-03-11T07:00:01"))
     bring()
     assert [mail["Subject"] for mail in smtp.messages] == ["A new post: One"]
+
+
+def test_quiet_hours_of_a_time_zone_that_is_not_known_any_more_are_utcs(at, prefers, publish, smtp, bring, sql):
+    prefers(quiet_hours={"start": "22:00", "end": "07:00"})
+    sql("UPDATE notification_preferences SET time_zone = 'Mars/Olympus'")
+    at(utc("2042-03-10T23:00"))
+    publish("One")
+    assert smtp.messages == []
+    at(utc("2042-03-11T07:00:01"))
+    bring()
+    assert len(smtp.messages) == 1
+
+
+def test_a_reminder_in_a_time_zone_that_is_not_known_any_more_says_utc():
+    todo = Todo(task="Buy ink", due_at=utc("2042-03-10T12:00"), time_zone="Mars/Olympus")
+    assert notifications.words(User(username="bob"), None, None, None, todo)["due"] == "2042-03-10 12:00 (UTC)"
 
 
 def test_many_nights_use_up_no_attempt(at, prefers, publish, smtp, bring, sql):

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
-from zoneinfo import available_timezones
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
 from app.schemas.base import Timestamp, Truth
 from app.schemas.v2 import SchemaV2
 from app.schemas.v2.pages import page_of
+from app.services import recurrence
 from app.services.preferences import DAILY, DEFAULTS, IMMEDIATELY, WEEKLY
 
 CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9]\Z"
 
 
 def _known_zone(name: str) -> None:
-    if name not in _zones():
+    if name not in recurrence.zones():
         raise ValidationError("must be a time zone of the tz database (Europe/Berlin)")
-
-
-@functools.cache
-def _zones() -> frozenset[str]:
-    return frozenset(available_timezones())
 
 
 def _clock(name: str, example: str) -> fields.String:

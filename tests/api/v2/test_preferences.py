@@ -86,6 +86,8 @@ def test_only_what_differs_from_the_default_is_stored(hers, sql):
         ({"time_zone": "Mars/Olympus"}, "time_zone"),
         ({"time_zone": "../../etc/passwd"}, "time_zone"),
         ({"time_zone": "Europe"}, "time_zone"),
+        ({"time_zone": "localtime"}, "time_zone"),
+        ({"time_zone": "Factory"}, "time_zone"),
         ({"time_zone": None}, "time_zone"),
         ({"digest": "hourly"}, "digest"),
         ({"quiet_hours": {"from": "22:00"}}, "quiet_hours.until"),
