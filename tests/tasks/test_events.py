@@ -135,22 +135,6 @@ def test_whose_post_an_admin_deletes_is_told_its_title_by_mail(make_user, as_use
     assert letters == [("alice@example.org", "Your post was deleted: Gone")]
 
 
-def test_who_empties_the_blog_tells_the_others_with_one_statement(
-    make_user, as_user, alice, make_post, told, letters, count_queries
-):
-    root = make_user(username="root", role="admin")
-    make_post(root)
-    make_post(alice, title="Unwritten", draft=True)
-    for title in ("One", "Two"):
-        make_post(alice, title=title)
-    admin = as_user(root)
-    with count_queries() as statements:
-        assert admin.delete("/api/v1/posts/all").json["count"] == 3
-    assert sum("outbox" in statement for statement in statements) == 1
-    assert told() == 2 * [("alice", "post_deleted", "inbox")] + 2 * [("alice", "post_deleted", "mail")]
-    assert sorted(letters) == [("alice@example.org", f"Your post was deleted: {title}") for title in ("One", "Two")]
-
-
 @pytest.mark.parametrize("change", ["deletes it", "makes it a draft"])
 def test_nobody_is_told_of_a_post_that_is_gone_by_then(hers, make_user, as_user, alice, told, change):
     """Not its author, nor his followers, nor the admins: the inbox has what can be read."""
