@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, ScalarSelect, Select, exists, func, inspect, literal, select, update
+from sqlalchemy import (
+    ColumnElement,
+    CursorResult,
+    ScalarSelect,
+    Select,
+    bindparam,
+    exists,
+    func,
+    inspect,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.orm import aliased, selectinload
 
 from app.errors import NotFound
@@ -132,11 +145,12 @@ def mark_all_read(actor: User, up_to: int | None) -> int:
     return cast("CursorResult[Any]", marked).rowcount
 
 
+@cache
 def mails() -> Select[*tuple[Any, ...]]:
     """The mails that are yet to be sent and still wanted, each with its user, his preferences and its words.
 
     Not those whose user, post or follower is gone, or whose todo is done or was moved, and not what he has switched off
-    or muted since.
+    or muted since. Made once: to build it takes longer than to run it.
     """
     author, actor = aliased(User), aliased(User)
     return (
@@ -164,6 +178,11 @@ def words(user: User, title: str | None, author: str | None, actor: str | None, 
     return {name: " ".join((word or "").split()) for name, word in spoken.items()}
 
 
+@cache
+def _one_mail() -> Select[*tuple[Any, ...]]:
+    return mails().where(Notification.id == bindparam("wanted"))
+
+
 def send_mail(event_id: str, notification_id: int) -> None:
     """Send one mail, unless it was sent, or is not wanted any more, or its user has taken his address away.
 
@@ -173,7 +192,7 @@ def send_mail(event_id: str, notification_id: int) -> None:
     :raises OSError: the mail server did not take it.
     :raises NotYet: its user wants to be left alone now.
     """
-    found = db.session.execute(mails().where(Notification.id == notification_id)).one_or_none()
+    found = db.session.execute(_one_mail(), {"wanted": notification_id}).one_or_none()
     if found is None or not (address := found.User.email):
         return
     notification, user, preference, *about = found
@@ -188,7 +207,8 @@ def deliver(address: str, letter: letters.Letter, key: str, which: ColumnElement
     end_read()  # no transaction stays open while the mail server thinks
     mail.send(address, letter.subject, letter.text, key, letter.html, letter.unsubscribe)
     with atomic():
-        db.session.execute(update(Notification).where(which).values(sent_at=now()))
+        sent = update(Notification).where(which).values(sent_at=now())
+        db.session.execute(sent, execution_options={"synchronize_session": False})
 
 
 def send_warning(event_id: str, notification_id: int) -> None:

@@ -22,6 +22,7 @@ LEASE = timedelta(seconds=60)  # after this a published message that is not done
 PAUSES = (2, 4, 8, 30, 60, 600, 3600)  # seconds at most after each failed attempt; 36 to 71 minutes in all
 LATE_SECONDS = 60  # who has waited for longer waits for a part that is down, or for a relay or worker that hangs
 ATTEMPTS = len(PAUSES) + 1
+PLAIN = {"synchronize_session": False}  # none of what it changes is in the session
 WAITING = (OutboxMessage.done_at.is_(None), OutboxMessage.dead_at.is_(None))
 DEAD = OutboxMessage.dead_at.is_not(None)
 STATES: dict[str, tuple[ColumnElement[bool], ...]] = {
@@ -104,16 +105,17 @@ def begin_attempt(message_id: int, attempts: int) -> Attempt | None:
     :param attempts: as published.
     :return: None when there is nothing to do: it is done, given up, another's, or this was one attempt too many.
     """
+    count = {"attempts": attempts + 1, "next_attempt_at": now() + LEASE}
+    taken = update(OutboxMessage).where(*_at(message_id, attempts), OutboxMessage.attempts < ATTEMPTS).values(**count)
+    told = taken.returning(OutboxMessage.event_id, OutboxMessage.ids, OutboxMessage.request_id)
     with atomic():
-        message = db.session.scalar(select(OutboxMessage).where(*_at(message_id, attempts)).with_for_update())
-        if message is None:
-            return None
-        if message.attempts >= ATTEMPTS:  # the last one told nothing: it has killed its worker
-            _give_up(message)
-            return None
-        message.attempts += 1
-        message.next_attempt_at = now() + LEASE
-        return Attempt(message.attempts, message.event_id, message.ids, message.request_id)
+        row = db.session.execute(told, execution_options=PLAIN).one_or_none()
+        if row is not None:
+            return Attempt(attempts + 1, *row)
+        spent = select(OutboxMessage).where(*_at(message_id, attempts), OutboxMessage.attempts >= ATTEMPTS)
+        if (message := db.session.scalar(spent.with_for_update())) is not None:
+            _give_up(message)  # the last one told nothing: it has killed its worker
+        return None
 
 
 def _at(message_id: int, attempts: int) -> tuple[ColumnElement[bool], ...]:
@@ -124,7 +126,8 @@ def _at(message_id: int, attempts: int) -> tuple[ColumnElement[bool], ...]:
 def finish(message_id: int) -> None:
     """The subscriber has done its work."""
     with atomic():
-        db.session.execute(update(OutboxMessage).where(OutboxMessage.id == message_id).values(done_at=now()))
+        done = update(OutboxMessage).where(OutboxMessage.id == message_id).values(done_at=now())
+        db.session.execute(done, execution_options=PLAIN)
 
 
 def postpone(message_id: int, number: int, until: datetime) -> None:
