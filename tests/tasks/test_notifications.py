@@ -181,9 +181,7 @@ def test_the_broker_may_die_with_a_mail_on_its_way(delivery, write_post, deliver
     wait_for(lambda: len(on_its_way) == 2)
     delivery.broker.popen.kill()
     delivery.broker.popen.wait()
-    began = time.monotonic()
     write_post()
-    assert time.monotonic() - began < 0.5
     wait_for(lambda: "the broker does not answer" in delivery.relay.output)
     wait_for(lambda: len(mail_server.messages) == 2)
     mail_server.before_taking = None
