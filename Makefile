@@ -8,7 +8,7 @@ LOCK := $(BIN)uv pip compile pyproject.toml --universal --python-version 3.11 --
 # Where it is set, each of the suite's hundreds of processes would compile all of Broadsheet anew.
 export PYTHONDONTWRITEBYTECODE :=
 # More workers than cores: much of the suite waits for real processes.
-SUITE := $(BIN)python -m pytest -n 7 --dist loadfile --no-loadscope-reorder
+SUITE := $(BIN)python -m pytest -n 5 --dist loadfile --no-loadscope-reorder
 LEASED := CACHE_MODE=leased CACHE_HOSTS=one $(BIN)python -m pytest -n 4 tests/caching/test_oracle.py tests/caching/test_overlap.py
 
 .PHONY: help run test contract explore hammer drills coverage check fmt lock chromium-headless-shell nginx demo bench
