@@ -86,6 +86,9 @@ SETTINGS = (
     Setting("DATABASE_URL", _url(*DATABASES), None, "SQLite or PostgreSQL; unset: SQLite in `DATA_DIR`"),
     Setting("REDIS_URL", _url(*REDIS), None, "the Redis of the cache; unset: one of our own"),
     Setting("BROKER_URL", _url(*BROKERS), None, "Celery's broker; unset: a second Redis of our own"),
+    Setting(
+        "BROKER_SENTINEL_MASTER", fields.String(), "mymaster", "the master's name, where `BROKER_URL` names sentinels"
+    ),
     Setting("CACHE_TYPE", fields.String(), "app.caching.far.FarCache", "Flask-Caching's backend for the far cache"),
     Setting("CACHE_REDIS_URL", _url(*REDIS), None, "the far cache's Redis; unset: `REDIS_URL`"),
     Setting(

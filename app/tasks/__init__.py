@@ -19,7 +19,7 @@ def init_app(app: Flask) -> None:
     """Bind Celery to the app, whose settings it takes."""
     qos.install()
     ContextTask.flask_app = app
-    celery.conf.update(celery_settings(app.config["BROKER_URL"]))
+    celery.conf.update(celery_settings(app.config["BROKER_URL"], app.config["BROKER_SENTINEL_MASTER"]))
     celery.set_default()
     app.extensions["celery"] = celery
 

@@ -15,11 +15,14 @@ SCHEDULE = {
 }
 
 
-def celery_settings(broker_url: str) -> dict[str, Any]:
-    """What `celery.conf.update` takes."""
+def celery_settings(broker_url: str, sentinel_master: str = "mymaster") -> dict[str, Any]:
+    """What `celery.conf.update` takes.
+
+    :param sentinel_master: the master's name, where the URL is that of sentinels (`sentinel://one:26379;sentinel://…`).
+    """
     return {
         "broker_url": broker_url,
-        "broker_transport_options": _transport_options(broker_url),
+        "broker_transport_options": _transport_options(broker_url, sentinel_master),
         "broker_connection_retry_on_startup": True,  # the broker may start after the worker
         "broker_connection_max_retries": None,  # and may be away for long
         # The relay asks again by itself; it must not stand still for the default's minutes.
@@ -53,10 +56,11 @@ def celery_settings(broker_url: str) -> dict[str, Any]:
     }
 
 
-def _transport_options(broker_url: str) -> dict[str, Any]:
+def _transport_options(broker_url: str, sentinel_master: str) -> dict[str, Any]:
     if not broker_url.startswith(("redis", "sentinel")):
         return {}
     return {
+        "master_name": sentinel_master,
         "visibility_timeout": VISIBILITY_TIMEOUT_SECONDS,
         "unacked_restore_interval": 10,
         "unacked_restore_throttle": 1,  # by default a dead worker's task comes back after 100 s more
