@@ -186,7 +186,7 @@ def test_the_broker_may_die_with_a_mail_on_its_way(delivery, write_post, deliver
     wait_for(lambda: len(mail_server.messages) == 2)
     mail_server.before_taking = None
     delivery.restart_broker()
-    delivered(2 * MESSAGES)
+    delivered(2 * MESSAGES, 90)  # what waited in it for a child is published again when its lease has lapsed
     assert inbox() == sorted(2 * BOTH)
     assert (len(mail_server.to(AUTHOR)), len(mail_server.to(ADMIN))) == (2, 2)
     assert sql("SELECT DISTINCT attempts, last_error FROM outbox") == [(1, None)]
