@@ -19,7 +19,7 @@ from app.services.atomic import atomic, end_read
 from app.services.page import Page, Place
 
 LEASE = timedelta(seconds=60)  # after this a published message that is not done is published again
-PAUSES = (2, 4, 8, 30, 60, 600, 3600)  # seconds at most after each failed attempt; 36 to 71 minutes in all
+PAUSES = (2, 4, 8, 30, 60, 120, 3600)  # seconds at most after each failed attempt; 32 to 64 minutes in all
 LATE_SECONDS = 60  # who has waited for longer waits for a part that is down, or for a relay or worker that hangs
 ATTEMPTS = len(PAUSES) + 1
 PLAIN = {"synchronize_session": False}  # none of what it changes is in the session
