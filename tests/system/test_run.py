@@ -242,14 +242,14 @@ def test_killing_the_parent_outright_leaves_nothing_alive_and_the_next_start_ans
     running: Instance, start_here: Start
 ) -> None:
     descendants = running.descendants()
-    assert running.answers()
+    metrics = Path(running.settings["DATA_DIR"], "metrics")
+    wait_for(lambda: running.answers() and metrics.exists() and any(metrics.iterdir()))  # an answer is counted after it
     running.process.kill()
     running.process.wait()
     wait_for(lambda: not alive(descendants), 2)
-    counted = set(Path(running.settings["DATA_DIR"], "metrics").iterdir())
-    assert counted
+    counted = set(metrics.iterdir())
     wait_for(start_here().answers, 90)
-    assert not counted & set(Path(running.settings["DATA_DIR"], "metrics").iterdir()), "counts of a former start"
+    assert not counted & set(metrics.iterdir()), "counts of a former start"
 
 
 def ends_cleanly(instance: Instance, number: signal.Signals) -> None:
