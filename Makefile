@@ -11,7 +11,8 @@ export PYTHONDONTWRITEBYTECODE :=
 SUITE := $(BIN)python -m pytest -n 5 --dist loadfile --no-loadscope-reorder
 LEASED := CACHE_MODE=leased CACHE_HOSTS=one $(BIN)python -m pytest -n 4 tests/caching/test_oracle.py tests/caching/test_overlap.py
 
-.PHONY: help run test contract explore hammer drills coverage check fmt lock chromium-headless-shell nginx demo bench
+FROM_APT := chromium-headless-shell nginx rabbitmq-server
+.PHONY: help run test contract explore hammer drills coverage check fmt lock demo bench $(FROM_APT)
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
@@ -27,7 +28,7 @@ demo: .venv/run.stamp  ## the tutorials' way and Broadsheet side by side, with R
 bench: .venv/bench.stamp  ## how fast it is, beside others: a table, a JSON file and a chart
 	@export PYTHONPATH=$(BENCH)others; exec $(BIN)python -IS processes/tether.py TERM $$PPID $(BENCH)bin/python -m benchmarks.bench
 
-test: chromium-headless-shell nginx .venv/contract.stamp .venv/npm.stamp check  ## check, then the whole suite on SQLite and on PostgreSQL, direct and leased
+test: $(FROM_APT) .venv/contract.stamp .venv/npm.stamp check  ## check, then the whole suite on SQLite and on PostgreSQL, direct and leased
 	@status=0; \
 	TEST_DATABASE=sqlite $(SUITE) || status=1; \
 	TEST_DATABASE=postgresql $(SUITE) || status=1; \
@@ -53,7 +54,7 @@ drills: .venv/test.stamp  ## break what delivers, at full length, on each databa
 	TEST_DATABASE=postgresql $(BIN)python -m pytest -s tests/drills || status=1; \
 	exit $$status
 
-coverage: chromium-headless-shell nginx .venv/contract.stamp .venv/npm.stamp  ## branch coverage of all runs together
+coverage: $(FROM_APT) .venv/contract.stamp .venv/npm.stamp  ## branch coverage of all runs together
 	TEST_DATABASE=sqlite $(SUITE) --cov --cov-branch --cov-report=
 	TEST_DATABASE=postgresql $(SUITE) --cov --cov-branch --cov-append --cov-report=
 	TEST_DATABASE=postgresql $(LEASED) --cov --cov-branch --cov-append --cov-report=term:skip-covered
@@ -80,9 +81,11 @@ lock: .venv/test.stamp  ## resolve pyproject.toml into requirements/*.txt again
 SBIN := /usr/sbin
 Chromium := chromium-headless-shell
 nginx := nginx-light
+RabbitMQ := rabbitmq-server
 chromium-headless-shell: NEEDED := Chromium
 nginx: NEEDED := nginx
-chromium-headless-shell nginx:
+rabbitmq-server: NEEDED := RabbitMQ
+$(FROM_APT):
 	@PATH="$$PATH:$(SBIN)" command -v $@ >/dev/null || { \
 	[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || { \
 	echo "The tests need $(NEEDED): apt-get install $($(NEEDED)), as root" >&2; exit 1; }; \

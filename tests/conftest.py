@@ -43,7 +43,7 @@ ON_SQLITE = (
     *("system/test_docs_commands.py", "system/test_docs_guide.py", "system/test_run.py", "system/test_tour.py"),
     *("system/test_metrics.py", "tasks/test_mail_files.py", "tasks/test_request_ids.py"),
 )
-ON_POSTGRESQL = ("drills", "contract/test_schemathesis.py")
+ON_POSTGRESQL = ("drills", "contract/test_schemathesis.py", "tasks/test_brokers.py")
 LEASED = ("caching/test_oracle.py",)  # on PostgreSQL in leased mode, whose way to an answer is the longer one
 # The files that take longest begin, so that no worker is left alone with one at the end.
 LONGEST = (

@@ -1,4 +1,4 @@
-"""`make chromium-headless-shell nginx`, which `make test` begins with: the parts of the suite that no wheel brings."""
+"""The targets that `make test` begins with: the parts of the suite that no wheel brings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ import pytest
 
 from tests.laws.budget import ROOT
 
-PACKAGES = {"chromium-headless-shell": ("Chromium", "chromium-headless-shell"), "nginx": ("nginx", "nginx-light")}
+PACKAGES = {
+    "chromium-headless-shell": ("Chromium", "chromium-headless-shell"),
+    "nginx": ("nginx", "nginx-light"),
+    "rabbitmq-server": ("RabbitMQ", "rabbitmq-server"),
+}
 
 
 @pytest.fixture(params=PACKAGES)

