@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, cast
@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, CursorResult, Select, delete, func, select
 
 from app.errors import NotFound
 from app.extensions import db
-from app.models import OutboxMessage, WebhookDelivery
+from app.models import OutboxMessage
 from app.models.base import now
 from app.services.atomic import atomic, end_read
 from app.services.page import Page, Place
@@ -23,6 +23,8 @@ PAUSES = (2, 4, 8, 30, 60, 120, 3600)  # seconds at most after each failed attem
 LATE_SECONDS = 60  # who has waited for longer waits for a part that is down, or for a relay or worker that hangs
 ATTEMPTS = len(PAUSES) + 1
 PLAIN = {"synchronize_session": False}  # none of what it changes is in the session
+# By subscriber: what notes, in the same transaction and by the event's ids, that nobody will try any more.
+GIVEN_UP: dict[str, Callable[..., None]] = {}
 WAITING = (OutboxMessage.done_at.is_(None), OutboxMessage.dead_at.is_(None))
 DEAD = OutboxMessage.dead_at.is_not(None)
 STATES: dict[str, tuple[ColumnElement[bool], ...]] = {
@@ -159,10 +161,8 @@ def fail(message_id: int, number: int, error: BaseException) -> None:
 
 def _give_up(message: OutboxMessage) -> None:
     message.dead_at = now()
-    if message.subscriber == "post_webhook":  # else its owner would see it wait for ever
-        of_round = (WebhookDelivery.id == message.ids["delivery_id"], WebhookDelivery.round == message.ids["round"])
-        waits = update(WebhookDelivery).where(*of_round, WebhookDelivery.done_at.is_(None))
-        db.session.execute(waits.values(failed_at=now()))
+    if (note := GIVEN_UP.get(message.subscriber)) is not None:
+        note(**message.ids)
     log.error("message %s is given up: %s for %s", message.id, message.event, message.subscriber)
 
 

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.orm import selectinload
 
 from app import policies
@@ -23,7 +23,7 @@ from app.models import Post, User, Webhook, WebhookDelivery
 from app.models.base import now, written
 from app.services import callouts, users
 from app.services.atomic import atomic, end_read
-from app.services.outbox import ATTEMPTS
+from app.services.outbox import ATTEMPTS, GIVEN_UP
 from app.services.page import Page, Place
 from app.services.posts import LIVE
 from app.services.upsert import inserting
@@ -223,6 +223,15 @@ def post_webhook(event_id: str, delivery_id: int, round: int) -> None:
         _note(delivery_id, round, said, slow=seconds > SLOW_SECONDS)
     if error is not None and tries < ATTEMPTS:
         raise ConnectionError(error)
+
+
+def _given_up(delivery_id: int, round: int) -> None:
+    """Else its owner would see it wait for ever."""
+    of_round = (WebhookDelivery.id == delivery_id, WebhookDelivery.round == round, WebhookDelivery.done_at.is_(None))
+    db.session.execute(update(WebhookDelivery).where(*of_round).values(failed_at=now()))
+
+
+GIVEN_UP[post_webhook.__name__] = _given_up
 
 
 def _call(webhook: Webhook, delivery: WebhookDelivery) -> tuple[int | None, str | None, str | None]:
